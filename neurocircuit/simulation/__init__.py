@@ -1,0 +1,19 @@
+"""Running circuits on Brian2 and torch, and checking that they agree."""
+
+from neurocircuit.simulation.crosscheck import CrosscheckError, crosscheck
+from neurocircuit.simulation.result import describe_settling, package_versions, to_dataset, write_netcdf
+from neurocircuit.simulation.simulate import available_devices, generate_program, simulate
+from neurocircuit.simulation.torch import trajectory
+
+__all__ = [
+    "CrosscheckError",
+    "available_devices",
+    "crosscheck",
+    "describe_settling",
+    "generate_program",
+    "package_versions",
+    "simulate",
+    "to_dataset",
+    "trajectory",
+    "write_netcdf",
+]

@@ -1,0 +1,222 @@
+"""Running a circuit in Brian2: at run time (numpy, Cython) or as generated C++ or CUDA programs.
+
+A generated program is built once and run again for every stimulus and parameter set, with the drive, the starting
+states and the parameters as its arguments.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import brian2
+import numpy as np
+from brian2 import ms
+from brian2.devices.device import get_device, reset_device, set_device
+from tqdm import tqdm
+
+from neurocircuit.equations import ParameterSet
+from neurocircuit.errors import BackendUnavailableError
+from neurocircuit.simulation import cuda
+from neurocircuit.simulation.brian_pools import build_network
+from neurocircuit.simulation.problem import FloatArray, Problem, Trajectory, check_finite
+
+__all__ = ["compiler_problem", "generate", "run"]
+
+# See build_network: a CPU's cache limits how many index arrays are read at once, a GPU's does not.
+_LINKS_PER_PASS = {"numpy": 64, "cython": 5, "cpp": 5, "cuda": 32}
+
+
+@dataclass
+class _Model:
+    """The Brian2 objects of one problem."""
+
+    network: Any
+    neurons: Any
+    samples: Any
+    tail: Any
+
+
+def run(problem: Problem, parameter_sets: Sequence[ParameterSet], device: str, pools: str) -> list[Trajectory]:
+    """Run a problem for each parameter set and return the trajectories; see `neurocircuit.simulate`."""
+    if problem.update != "simultaneous":
+        raise ValueError(f"`update` is {problem.update!r}; Brian2 devices update simultaneously. Use device='torch'.")
+    stimuli = [(parameters, item) for parameters in parameter_sets for item in range(len(problem.drive))]
+    with tqdm(total=len(stimuli), unit="stimulus", desc=device, disable=None) as progress:
+        runner = _run_standalone if device in ("cpp", "cuda") else _run_runtime
+        runs = []
+        for trajectory in runner(problem, stimuli, device, pools):
+            runs.append(trajectory)
+            progress.update()
+    batch = len(problem.drive)
+    return [_join(runs[first : first + batch]) for first in range(0, len(runs), batch)]
+
+
+def generate(problem: Problem, directory: str, device: str, pools: str, compile: bool) -> None:
+    """Write the program of a problem into a directory, and compile it if asked; see `generate_program`."""
+    if device == "cuda" and compile:
+        cuda.require_toolkit()
+    with _device(device, directory):
+        _advance(problem, _build(problem, device, pools))
+        get_device().build(directory=directory, compile=compile, run=False, clean=False)
+
+
+def compiler_problem() -> str:
+    """Return why C++ cannot be compiled here, or the empty string."""
+    missing = [tool for tool in ("g++", "make") if shutil.which(tool) is None]
+    return f"{' and '.join(missing)} not found (on Debian: apt install g++ make)" if missing else ""
+
+
+def _run_runtime(
+    problem: Problem, stimuli: Sequence[tuple[ParameterSet, int]], device: str, pools: str
+) -> Iterator[Trajectory]:
+    with _device("runtime"), _preferences({"codegen.target": device, **_cpp_flags()}):
+        model = _build(problem, device, pools)
+        model.network.store()
+        for parameters, item in stimuli:
+            model.network.restore()
+            for view, value in _arguments(problem, model, parameters, item).items():
+                setattr(model.neurons, view.name, value)
+            _advance(problem, model)
+            yield _read(problem, model)
+
+
+def _run_standalone(
+    problem: Problem, stimuli: Sequence[tuple[ParameterSet, int]], device: str, pools: str
+) -> Iterator[Trajectory]:
+    if device == "cuda":
+        cuda.require_gpu()
+    with tempfile.TemporaryDirectory(prefix="neurocircuit_") as directory, _device(device, directory):
+        model = _build(problem, device, pools)
+        _advance(problem, model)
+        try:
+            get_device().build(directory=directory, compile=True, run=False, clean=False)
+        except (RuntimeError, OSError) as error:
+            raise BackendUnavailableError(
+                f"`device` is {device!r}, but its program did not compile: {error}. A C++ compiler and make are needed "
+                "(on Debian: apt install g++ make)."
+            ) from error
+        for parameters, item in stimuli:
+            get_device().run(run_args=_arguments(problem, model, parameters, item))
+            yield _read(problem, model)
+
+
+def _build(problem: Problem, device: str, pools: str) -> _Model:
+    clock = brian2.Clock(problem.step * ms, name="circuit_clock*")
+    neurons, objects = build_network(
+        problem.circuit,
+        problem.field_shape,
+        clock,
+        method=problem.method,
+        explicit=pools == "explicit",
+        links_per_pass=_LINKS_PER_PASS[device],
+    )
+    for name, value in problem.circuit.parameters.quantities().items():
+        setattr(neurons, name, value)
+    # A sample is taken at the start of a step, so sample k of a monitor is the state after k steps.
+    states = problem.circuit.system.states
+    monitor = {"when": "start", "order": -1}
+    samples = None
+    if len(problem.sample_steps) > 1:
+        every = int(problem.sample_steps[1]) * problem.step * ms
+        units = True if problem.units is None else np.ravel_multi_index(tuple(problem.units.T), problem.field_shape)
+        samples = brian2.StateMonitor(neurons, states, record=units, dt=every, name="samples", **monitor)
+        objects.append(samples)
+    tail = brian2.StateMonitor(neurons, states, record=True, clock=clock, name="tail", **monitor)
+    return _Model(brian2.Network(*objects, tail), neurons, samples, tail)
+
+
+def _arguments(problem: Problem, model: _Model, parameters: ParameterSet, item: int) -> dict[Any, Any]:
+    """Return the values that differ from run to run, by Brian2 variable."""
+    values: dict[str, Any] = {**parameters.quantities(), "drive": problem.drive[item].ravel()}
+    values |= {name: problem.start[name][item].ravel() for name in problem.circuit.system.states}
+    return {getattr(model.neurons, name): value for name, value in values.items()}
+
+
+def _advance(problem: Problem, model: _Model) -> None:
+    """Run all steps; only the last few are kept in full, to look for cycles."""
+    model.tail.active = False
+    if problem.steps > problem.tail:
+        model.network.run((problem.steps - problem.tail) * problem.step * ms, namespace={})
+    model.tail.active = True
+    model.network.run(problem.tail * problem.step * ms, namespace={})
+
+
+def _read(problem: Problem, model: _Model) -> Trajectory:
+    samples: dict[str, FloatArray] = {}
+    residual: dict[str, FloatArray] = {}
+    returns = np.zeros(problem.tail)
+    for name in problem.circuit.system.states:
+        last = np.array(getattr(model.neurons, name)[:])
+        kept = problem.keep(last.reshape(problem.field_shape))
+        if model.samples is None:
+            samples[name] = kept[None, None]
+        else:
+            recorded = np.array(getattr(model.samples, name)).T.reshape(-1, *kept.shape)
+            # The monitor stops one step before the end, where the group itself has the state.
+            whole = np.concatenate([recorded, kept[None]]) if len(recorded) < len(problem.sample_steps) else recorded
+            samples[name] = whole[:, None]
+            for at_step, values in zip(problem.sample_steps.tolist(), whole, strict=True):
+                check_finite(problem, name, values, at_step)
+        check_finite(problem, name, last, problem.steps)
+        tail = np.concatenate([np.array(getattr(model.tail, name)).T, last[None]])
+        residual[name] = np.abs(tail[-1] - tail[-2]).max(keepdims=True) / problem.step
+        returns = np.maximum(returns, np.abs(tail[1:] - tail[0]).max(1))
+    return Trajectory(samples, residual, returns[None])
+
+
+def _join(runs: Sequence[Trajectory]) -> Trajectory:
+    return Trajectory(
+        {name: np.concatenate([r.samples[name] for r in runs], axis=1) for name in runs[0].samples},
+        {name: np.concatenate([r.residual[name] for r in runs]) for name in runs[0].residual},
+        np.concatenate([r.returns for r in runs]),
+    )
+
+
+@contextmanager
+def _device(name: str, directory: str | None = None) -> Iterator[None]:
+    """Select a Brian2 device and restore the caller's afterwards, whatever happens."""
+    if name == "runtime":
+        set_device("runtime")
+        try:
+            yield
+        finally:
+            reset_device()
+        return
+    preferences = _cpp_flags()
+    if name == "cuda":
+        preferences |= cuda.preferences(directory)
+    with _preferences(preferences):
+        set_device(f"{name}_standalone", directory=directory, build_on_run=False)
+        try:
+            yield
+        finally:
+            get_device().reinit()
+            reset_device()
+
+
+@contextmanager
+def _preferences(values: dict[str, Any]) -> Iterator[None]:
+    """Set Brian2 preferences and restore the caller's afterwards."""
+    before = {name: brian2.prefs[name] for name in values}
+    try:
+        for name, value in values.items():
+            brian2.prefs[name] = value
+        yield
+    finally:
+        for name, value in before.items():
+            brian2.prefs[name] = value
+
+
+def _cpp_flags() -> dict[str, Any]:
+    """Return compiler options without fast-math, which reorders sums and removes NaN tests, and a parallel build."""
+    flags = [flag for flag in brian2.prefs["codegen.cpp.extra_compile_args_gcc"] if "math" not in flag]
+    return {
+        "codegen.cpp.extra_compile_args_gcc": flags,
+        "devices.cpp_standalone.extra_make_args_unix": [f"-j{os.cpu_count() or 1}"],
+    }

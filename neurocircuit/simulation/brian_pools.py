@@ -1,0 +1,245 @@
+"""Pools in Brian2: as explicit synapses, or as sums over rows and then columns without any synapse.
+
+The fast form reads neighbours through linked variables with index arrays and adds them up in ordered `run_regularly`
+operations before the state update: first along x into the group ``lines``, then along y into the circuit. Its cost per
+unit grows with the width of a pool, not its area. Compared with chained `Synapses` (the other separable form) it needs
+one index per offset instead of a source, a target and a sum per synapse; ``benchmarks/brian_pools.py`` times all three.
+
+Beyond the border a unit reads the ghost, one extra unit of ``lines`` that is always zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import brian2
+import numpy as np
+
+from neurocircuit.circuits import Circuit, Pool
+from neurocircuit.connectivity import Annulus, Box, ChannelMixing, FieldShape, LateralKernel, Mixture
+from neurocircuit.connectivity.kernels import axis_sources
+
+__all__ = ["build_network"]
+
+
+class _Part(NamedTuple):
+    """One elementary kernel of a pool, times a weight."""
+
+    weight: float
+    kernel: Box | Annulus | ChannelMixing
+
+
+@dataclass
+class _Group:
+    """A Brian2 group in the making: equations, values, links and the operations that fill it."""
+
+    name: str
+    size: int
+    text: list[str] = field(default_factory=list)
+    values: dict[str, Any] = field(default_factory=dict)
+    links: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+
+    def index(self, name: str, values: np.ndarray) -> str:
+        """Declare an array of indices once and return its name."""
+        if name not in self.values:
+            self.text.append(f"{name} : integer (constant)")
+            self.values[name] = values
+        return name
+
+    def variable(self, name: str) -> str:
+        """Declare a variable once and return its name."""
+        line = f"{name} : 1"
+        if line not in self.text:
+            self.text.append(line)
+        return name
+
+    def link(self, name: str, group: str, variable: str, index: str) -> str:
+        """Declare a variable read from another group through an index array, once, and return its name."""
+        if name not in self.links:
+            self.text.append(f"{name} : 1 (linked)")
+            self.links[name] = (group, variable, index)
+        return name
+
+
+def build_network(
+    circuit: Circuit, shape: FieldShape, clock: Any, *, method: str, explicit: bool, links_per_pass: int
+) -> tuple[Any, list[Any]]:
+    """Build the Brian2 group of a circuit and everything that computes its pools.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        The circuit.
+    shape : (channel, y, x)
+        Shape of the field; unit i is ``(channel * height + y) * width + x``.
+    clock : brian2.Clock
+        The clock of all objects.
+    method : str
+        State updater.
+    explicit : bool
+        Whether every pool is made of synapses. A pool with a `Dense` kernel always is.
+    links_per_pass : int
+        Largest number of neighbours one operation reads. Index arrays of equal size fall on the same lines of a CPU's
+        first-level cache, so reading more than about eight at once is slower by an order of magnitude.
+
+    Returns
+    -------
+    group, objects
+        The circuit's ``NeuronGroup``, and every object a ``Network`` needs, the group included.
+    """
+    wiring = _Wiring(circuit, shape, links_per_pass)
+    synaptic = []
+    for pool in circuit.pools:
+        if pool.kernel is None:
+            continue
+        parts = None if explicit else _parts(pool.kernel, 1.0)
+        if parts is None:
+            synaptic.append(pool)
+        else:
+            wiring.add(pool, parts)
+    groups = wiring.create(clock, method)
+    neurons = groups["circuit"]
+    synapses = [_synapses(pool, neurons, shape, clock) for pool in synaptic]
+    return neurons, [*groups.values(), *synapses]
+
+
+def _parts(kernel: LateralKernel, weight: float) -> list[_Part] | None:
+    """Split a kernel into elementary ones, or None if it has a part that only synapses can do."""
+    if isinstance(kernel, Box | Annulus | ChannelMixing):
+        return [_Part(weight, kernel)]
+    if isinstance(kernel, Mixture):
+        split = [_parts(part, weight * factor) for factor, part in kernel.parts]
+        if all(parts is not None for parts in split):
+            return [part for parts in split for part in parts or ()]
+    return None
+
+
+def _synapses(pool: Pool, neurons: Any, shape: FieldShape, clock: Any) -> Any:
+    assert pool.kernel is not None
+    table = pool.kernel.as_synapses(shape)
+    uniform = len(np.unique(table.weight)) == 1
+    synapses = brian2.Synapses(
+        neurons,
+        neurons,
+        f"w : 1 ({'shared, ' if uniform else ''}constant)\n{pool.name}_post = w*{pool.source}_pre : 1 (summed)",
+        clock=clock,
+        name=f"synapses_{pool.name}",
+    )
+    synapses.connect(i=table.pre, j=table.post)
+    synapses.w = table.weight[0] if uniform else table.weight
+    return synapses
+
+
+class _Wiring:
+    """Collects the groups, links and operations of all fast pools of a circuit, then creates them in Brian2."""
+
+    def __init__(self, circuit: Circuit, shape: FieldShape, links_per_pass: int) -> None:
+        self.circuit, self.shape, self.links_per_pass = circuit, shape, links_per_pass
+        channels, height, width = shape
+        self.units, self.pixels = channels * height * width, height * width
+        self.groups = {
+            "circuit": _Group("circuit", self.units),
+            "lines": _Group("lines", self.units + 1),
+            "pixels": _Group("pixels", self.pixels),
+        }
+        self.operations: list[tuple[str, str]] = []
+
+    def add(self, pool: Pool, parts: Sequence[_Part]) -> None:
+        """Add the operations that compute one pool."""
+        terms = [term for number, part in enumerate(parts) for term in self._terms(pool, number, part)]
+        self._accumulate("circuit", pool.name, terms)
+
+    def create(self, clock: Any, method: str) -> dict[str, Any]:
+        """Create the Brian2 groups, link them and register the operations in order."""
+        used = {name: group for name, group in self.groups.items() if name == "circuit" or group.text}
+        made = {}
+        for name, group in used.items():
+            text = "\n".join(group.text)
+            equations = self.circuit.system.brian() + text if name == "circuit" else text
+            made[name] = brian2.NeuronGroup(
+                group.size,
+                equations,
+                method=method,
+                namespace=self.circuit.system.namespace(),
+                clock=clock,
+                name=name,
+            )
+            for variable, values in group.values.items():
+                setattr(made[name], variable, values)
+        for name, group in used.items():
+            for variable, (source, target, index) in group.links.items():
+                setattr(made[name], variable, brian2.linked_var(made[source], target, index=index))
+        for order, (name, code) in enumerate(self.operations):
+            made[name].run_regularly(code, clock=clock, when="start", order=order, name=f"{name}_pass_{order}")
+        return made
+
+    def _terms(self, pool: Pool, number: int, part: _Part) -> Iterator[str]:
+        """Yield the summands of a pool, as expressions in the variables of the circuit's group."""
+        kernel = part.kernel
+        if isinstance(kernel, ChannelMixing):
+            yield from self._channel_terms(pool, part.weight, kernel)
+            return
+        for rank, term in enumerate(kernel.terms):
+            weight = repr(part.weight * term.weight)
+            if term.size == 1:
+                yield f"{weight}*{pool.source}"
+                continue
+            line = self._line_sum(f"{pool.name}_{number}_{rank}", pool.source, term.size, kernel)
+            for offset in range(term.size):
+                index = self._offsets("circuit", "down", -2, kernel, term.size, offset)
+                yield f"{weight}*{self.groups['circuit'].link(f'{line}_{offset}', 'lines', line, index)}"
+
+    def _line_sum(self, name: str, state: str, size: int, kernel: Box | Annulus) -> str:
+        """Sum `size` neighbours along x into a variable of ``lines``, and return its name."""
+        lines = self.groups["lines"]
+        copy = f"copy_{state}"
+        if lines.variable(copy) and f"own_{state}" not in lines.links:
+            own = lines.index("own", np.append(np.arange(self.units), 0))
+            lines.link(f"own_{state}", "circuit", state, own)
+            self.operations.append(("lines", f"{copy} = own_{state}*int(i < {self.units})"))
+        terms = []
+        for offset in range(size):
+            index = self._offsets("lines", "right", -1, kernel, size, offset)
+            terms.append(lines.link(f"{state}_{index}", "lines", copy, index))
+        self._accumulate("lines", lines.variable(f"line_{name}"), terms)
+        return f"line_{name}"
+
+    def _offsets(self, group: str, word: str, axis: int, kernel: Box | Annulus, size: int, offset: int) -> str:
+        """Declare the index of every unit's neighbour along an axis, and return its name."""
+        distance = offset - size // 2
+        sign = "p" if distance >= 0 else "m"
+        name = f"{word}_{kernel.boundary}_{sign}{abs(distance)}"
+        if name not in self.groups[group].values:
+            source = axis_sources(self.shape[axis], abs(distance), kernel.boundary)[:, 0 if distance < 0 else -1]
+            unit = np.arange(self.units).reshape(self.shape)
+            neighbour = np.take(unit, np.maximum(source, 0), axis=axis)
+            outside = np.expand_dims(source < 0, tuple(range(axis + 1, 0)) if axis != -1 else ())
+            flat = np.where(outside, self.units, neighbour).ravel()
+            self.groups[group].index(name, np.append(flat, self.units) if group == "lines" else flat)
+        return name
+
+    def _channel_terms(self, pool: Pool, weight: float, kernel: ChannelMixing) -> Iterator[str]:
+        neurons, state, count = self.groups["circuit"], pool.source, len(kernel.by_lag)
+        unit = np.arange(self.units).reshape(self.shape)
+        if kernel.is_uniform:
+            total = f"total_{state}"
+            if total not in self.groups["pixels"].links and f"{total} : 1" not in self.groups["pixels"].text:
+                pixels = self.groups["pixels"]
+                terms = [
+                    pixels.link(f"{state}_{c}", "circuit", state, pixels.index(f"channel_{c}", unit[c].ravel()))
+                    for c in range(count)
+                ]
+                self._accumulate("pixels", pixels.variable(total), terms)
+            pixel = neurons.index("pixel", np.arange(self.units) % self.pixels)
+            yield f"{weight * kernel.by_lag[0]!r}*{neurons.link(f'pixel_{total}', 'pixels', total, pixel)}"
+            return
+        for lag, value in enumerate(kernel.by_lag):
+            index = neurons.index(f"lag_{lag}", np.roll(unit, -lag, axis=0).ravel())
+            yield f"{weight * value!r}*{neurons.link(f'{state}_lag_{lag}', 'circuit', state, index)}"
+
+    def _accumulate(self, group: str, target: str, terms: Sequence[str]) -> None:
+        for first in range(0, len(terms), self.links_per_pass):
+            some = " + ".join(terms[first : first + self.links_per_pass])
+            self.operations.append((group, f"{target} = {f'{target} + ' if first else ''}{some}"))

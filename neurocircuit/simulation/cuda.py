@@ -1,0 +1,157 @@
+"""What CUDA code generation needs: the right pair of packages, a toolkit, a GPU; and the preferences that fit."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sysconfig
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import brian2
+import torch
+
+from neurocircuit.errors import BackendUnavailableError
+
+__all__ = ["cuda_problem", "find_toolkit", "preferences", "require_brian2cuda", "require_gpu", "require_toolkit"]
+
+#: The brian2 that each brian2cuda release works with.
+_PAIRS = {"1.0b1": "2.10.1", "1.0a7": "2.9.0"}
+
+_ROUTE = (
+    "On Python 3.12: pip install 'neurocircuit[cuda]'. On Python 3.11: pip install --no-deps brian2cuda==1.0a7 (with "
+    "brian2 2.9.0). Or run with device='cpp' or 'torch'."
+)
+
+#: Compute capability that code is generated for when there is no GPU to ask (Hopper).
+_DEFAULT_CAPABILITY = 9.0
+_DEFAULT_RUNTIME = 13.0
+
+
+def require_brian2cuda() -> None:
+    """Import brian2cuda, or say which version is missing or does not match.
+
+    Raises
+    ------
+    BackendUnavailableError
+        If brian2cuda is missing or its release does not work with the installed brian2.
+    """
+    try:
+        found = version("brian2cuda")
+    except PackageNotFoundError:
+        raise BackendUnavailableError(f"`device` is 'cuda', which needs brian2cuda, not installed here. {_ROUTE}") from None
+    wanted = _PAIRS.get(found)
+    if wanted != brian2.__version__:
+        needs = f"needs brian2 {wanted}" if wanted else f"is not one of the releases known to work ({', '.join(_PAIRS)})"
+        raise BackendUnavailableError(
+            f"`device` is 'cuda', but brian2cuda {found} {needs}; found brian2 {brian2.__version__}. {_ROUTE}"
+        )
+    import brian2cuda  # noqa: F401  (registers the device)
+
+
+def require_toolkit() -> Path:
+    """Return the CUDA toolkit's folder, or say where one comes from.
+
+    Raises
+    ------
+    BackendUnavailableError
+        If no folder with ``bin/nvcc`` is found.
+    """
+    toolkit = find_toolkit()
+    if toolkit is None:
+        raise BackendUnavailableError(
+            "`device` is 'cuda', but no CUDA toolkit was found: set CUDA_PATH to the folder that holds bin/nvcc, put nvcc "
+            "on PATH, or install the compiler as wheels: pip install 'neurocircuit[nvcc]'."
+        )
+    return toolkit
+
+
+def require_gpu() -> None:
+    """Check everything a run on a GPU needs: the pair of packages, a toolkit and a GPU.
+
+    Raises
+    ------
+    BackendUnavailableError
+        If one of them is missing.
+    """
+    require_brian2cuda()
+    require_toolkit()
+    if not torch.cuda.is_available():
+        raise BackendUnavailableError(
+            "`device` is 'cuda', but no CUDA GPU is visible. `generate_program` writes and compiles the program without "
+            "one; to simulate here use device='cpp' or 'torch'."
+        )
+
+
+def cuda_problem() -> str:
+    """Return why the device 'cuda' cannot run here, or the empty string."""
+    try:
+        require_gpu()
+    except BackendUnavailableError as error:
+        return str(error)
+    return ""
+
+
+def find_toolkit() -> Path | None:
+    """Return the folder with ``bin/nvcc``: that of CUDA_PATH, of the wheels, or of the nvcc on PATH."""
+    named = os.environ.get("CUDA_PATH")
+    wheels = [folder for folder in _wheel_folders() if (folder / "bin" / "nvcc").exists()]
+    on_path = shutil.which("nvcc")
+    if named:
+        return Path(named) if (Path(named) / "bin" / "nvcc").exists() else None
+    if wheels:
+        return wheels[0]
+    return Path(on_path).resolve().parent.parent if on_path else None
+
+
+def preferences(directory: str | None) -> dict[str, Any]:
+    """Return Brian2 preferences to generate, and if a toolkit is found compile, a CUDA program in a folder.
+
+    No GPU is needed: the compute capability is that of the GPU torch sees, or a default.
+    """
+    require_brian2cuda()
+    capability = torch.cuda.get_device_capability() if torch.cuda.is_available() else None
+    toolkit = find_toolkit()
+    backend = "devices.cuda_standalone.cuda_backend"
+    values: dict[str, Any] = {
+        f"{backend}.detect_gpus": False,
+        f"{backend}.gpu_id": 0,
+        f"{backend}.compute_capability": float("{}.{}".format(*capability)) if capability else _DEFAULT_CAPABILITY,
+        f"{backend}.detect_cuda": False,
+        f"{backend}.cuda_runtime_version": _runtime_version(toolkit),
+        # The headers of CUDA 13 need C++17, which brian2cuda's own "-std=c++11" precedes; no fast-math, as in C++.
+        f"{backend}.extra_compile_args_nvcc": ["-w", "-std=c++17"],
+        "codegen.cpp.extra_compile_args_gcc": ["-w", "-O2", "-std=c++17"],
+    }
+    if toolkit is not None:
+        values[f"{backend}.cuda_path"] = str(toolkit)
+        if toolkit in _wheel_folders() and directory is not None:
+            values["codegen.cpp.library_dirs"] = [*brian2.prefs["codegen.cpp.library_dirs"], _link_libraries(toolkit, directory)]
+    return values
+
+
+def _wheel_folders() -> list[Path]:
+    packages = {sysconfig.get_paths()[kind] for kind in ("purelib", "platlib")}
+    return [folder for package in packages for folder in sorted(Path(package, "nvidia").glob("cu*"))]
+
+
+def _link_libraries(toolkit: Path, directory: str) -> str:
+    """Give the wheels' libraries, which carry only their version number, the names the linker looks for."""
+    links = Path(directory, "lib")
+    links.mkdir(parents=True, exist_ok=True)
+    for library in (toolkit / "lib").glob("lib*.so.*"):
+        link = links / f"{library.name.split('.so.')[0]}.so"
+        if not link.exists():
+            link.symlink_to(library)
+    return str(links)
+
+
+def _runtime_version(toolkit: Path | None) -> float:
+    if toolkit is None:
+        return _DEFAULT_RUNTIME
+    printed = subprocess.run([toolkit / "bin" / "nvcc", "--version"], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"release (\d+\.\d+)", printed)
+    return float(found[1]) if found else _DEFAULT_RUNTIME

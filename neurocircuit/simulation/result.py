@@ -1,0 +1,147 @@
+"""From raw trajectories to labelled, self-describing data sets, and safely onto disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from neurocircuit.circuits import Circuit
+from neurocircuit.equations import ParameterSet, to_float, unit_name
+from neurocircuit.simulation.problem import Problem, Trajectory
+
+__all__ = ["describe_settling", "package_versions", "to_dataset", "write_netcdf"]
+
+_PACKAGES = ("neurocircuit", "brian2", "brian2cuda", "torch", "numpy", "scipy", "xarray")
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages a result depends on."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def to_dataset(
+    problem: Problem, parameters: ParameterSet, trajectory: Trajectory, tolerance: float, **attributes: str
+) -> xr.Dataset:
+    """Label a trajectory.
+
+    Returns
+    -------
+    xarray.Dataset
+        One variable per state over ``time`` (ms), ``batch`` and either ``channel``, ``y``, ``x`` or ``unit``;
+        ``step_count`` per sample; ``residual`` (largest change per ms in the last step) per state and stimulus;
+        ``converged`` per stimulus; ``period`` per stimulus: 1 at a fixed point, p in a cycle of p steps, 0 when not
+        settled. Parameters, numerics and package versions are attributes.
+    """
+    place = ("channel", "y", "x") if problem.units is None else ("unit",)
+    states = problem.circuit.system.states
+    data: dict[str, Any] = {}
+    for name in states:
+        symbol = problem.circuit.system.symbol(name)
+        attrs = {"units": "1", "long_name": symbol.meaning}
+        data[name] = (("time", "batch", *place), trajectory.samples[name], attrs)
+    residual = np.stack([trajectory.residual[name] for name in states])
+    data["residual"] = (("state", "batch"), residual, {"units": "1/ms", "long_name": "largest change in the last step"})
+    converged = residual.max(0) < tolerance
+    converged_attrs = {"long_name": "whether the largest change per ms is below the tolerance", "tolerance": tolerance}
+    data["converged"] = (("batch",), converged.astype(np.int8), converged_attrs)
+    period = find_period(trajectory.returns, problem.step, tolerance)
+    data["period"] = (("batch",), period, {"long_name": "steps until the state returns; 0 is not settled"})
+    coords: dict[str, Any] = {
+        "time": ("time", problem.sample_steps * problem.step, {"units": "ms"}),
+        "step_count": ("time", problem.sample_steps),
+        "state": list(states),
+    }
+    if problem.units is not None:
+        coords |= {name: ("unit", problem.units[:, axis]) for axis, name in enumerate(("channel", "y", "x"))}
+    return xr.Dataset(data, coords, {**describe(problem.circuit, parameters), **_numerics(problem), **attributes})
+
+
+def describe(circuit: Circuit, parameters: ParameterSet) -> dict[str, str]:
+    """Return what identifies a circuit as NetCDF attributes."""
+    values = {
+        name: {"value": to_float(value), "unit": unit_name(value) or "1"}
+        for name, value in parameters.quantities().items()
+    }
+    pools = {pool.name: f"{pool.kernel!r} of {pool.source}" if pool.kernel else "lesioned" for pool in circuit.pools}
+    return {
+        "circuit": circuit.name,
+        "citation": circuit.citation,
+        "equations": circuit.system.text.strip(),
+        "parameters": json.dumps(values),
+        "pools": json.dumps(pools),
+        "versions": json.dumps(package_versions()),
+    }
+
+
+def _numerics(problem: Problem) -> dict[str, Any]:
+    return {
+        "method": problem.method,
+        "update": problem.update,
+        "step_ms": problem.step,
+        "steps": problem.steps,
+    }
+
+
+def find_period(returns: np.ndarray, step: float, tolerance: float) -> np.ndarray:
+    """Return the shortest period, in steps, after which the state came back, per stimulus; 0 if it did not."""
+    periods = np.arange(1, returns.shape[1] + 1)
+    back = returns / (periods * step) < tolerance
+    return np.where(back.any(1), periods[back.argmax(1)], 0)
+
+
+def describe_settling(result: xr.Dataset) -> str:
+    """Return one sentence on whether the runs of a result settled, cycle or still move."""
+    period, tolerance = result["period"].values.ravel(), result["converged"].attrs["tolerance"]
+    largest = float(result["residual"].max())
+    counts = []
+    for value in np.unique(period):
+        what = {0: "not settled", 1: "at a fixed point"}.get(int(value), f"in a cycle of {value} steps")
+        counts.append(f"{int((period == value).sum())} of {period.size} {what}")
+    return f"{'; '.join(counts)} (largest change {largest:.2g} per ms in the last step, tolerance {tolerance:g} per ms)"
+
+
+def concatenate(results: Sequence[xr.Dataset], parameter_sets: Sequence[ParameterSet]) -> xr.Dataset:
+    """Join the results of a parameter sweep along ``parameter_set``, with the changed parameters as coordinates."""
+    joined = xr.concat(results, "parameter_set", data_vars="all", coords="minimal", compat="override", join="override", combine_attrs="override")
+    floats = [p.as_floats() for p in parameter_sets]
+    changed = [name for name in floats[0] if len({values[name] for values in floats}) > 1]
+    joined = joined.assign_coords({name: ("parameter_set", [values[name] for values in floats]) for name in changed})
+    del joined.attrs["parameters"]
+    joined.attrs["parameter_sets"] = json.dumps(floats)
+    return joined
+
+
+def write_netcdf(dataset: xr.Dataset, path: str | Path) -> Path:
+    """Write a data set to a NetCDF file atomically: the file appears whole or not at all.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be made or written to.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    os.close(handle)
+    try:
+        dataset.to_netcdf(name, engine="h5netcdf")
+        os.replace(name, target)
+    except BaseException:
+        os.unlink(name)
+        raise
+    return target

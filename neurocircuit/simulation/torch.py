@@ -1,0 +1,190 @@
+"""Running a circuit in torch: a differentiable generator of states, and the recorder on top of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from neurocircuit.circuits import Circuit
+from neurocircuit.equations import ParameterSet, compile_step
+from neurocircuit.simulation.problem import Problem, Trajectory, Update, check_finite
+
+__all__ = ["run", "trajectory"]
+
+States = dict[str, torch.Tensor]
+
+# Elements worked on at once on a CPU. A stimulus of 51 x 51 x 25 stays in the last-level cache, and so does a tile of the
+# pointwise equation in the cache of one core; both were chosen by benchmarks/torch_step.py.
+_CHUNK = 1 << 16
+_TILE = 1 << 14
+
+
+def trajectory(
+    circuit: Circuit,
+    drive: torch.Tensor,
+    *,
+    step: float,
+    start: Mapping[str, torch.Tensor] | None = None,
+    parameters: Mapping[str, torch.Tensor] | None = None,
+    method: str = "euler",
+    update: Update = "simultaneous",
+) -> Iterator[States]:
+    """Yield the states of a circuit after 0, 1, 2, ... steps, without end.
+
+    Differentiable with respect to the drive, the start and the parameters.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        The circuit.
+    drive : (batch, channel, y, x) tensor
+        Input, constant in time; its dtype and device are used throughout.
+    step : float
+        Step in ms.
+    start : mapping from state to tensor, optional
+        States before the first step; by default every state starts at the drive.
+    parameters : mapping from name to 0-dimensional tensor, optional
+        Replaces the circuit's own values (times in ms), for instance by tensors that require a gradient.
+    method : str
+        Integration scheme, a key of `neurocircuit.equations.METHODS`.
+    update : {"simultaneous", "staggered"}
+        Whether every state is updated from the old states, or each from the states already updated, in the order of
+        the equations.
+
+    Yields
+    ------
+    dict from state to (batch, channel, y, x) tensor
+    """
+    constants = {**circuit.parameter_tensors(drive.dtype, drive.device), **(parameters or {})}
+    pools = circuit.pool_function(drive.dtype, drive.device)
+    advance = _tiled(compile_step(circuit.system, method))
+    h = torch.tensor(step, dtype=drive.dtype, device=drive.device)
+    states: States = dict(start) if start is not None else {name: drive for name in circuit.system.states}
+    while True:
+        yield dict(states)
+        if update == "simultaneous":
+            states = advance({**states, **pools(states)}, {**constants, "drive": drive}, h)
+        else:
+            for name in circuit.system.states:
+                states[name] = advance({**states, **pools(states)}, {**constants, "drive": drive}, h)[name]
+
+
+def run(
+    problem: Problem,
+    parameter_sets: Sequence[ParameterSet],
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float64,
+) -> list[Trajectory]:
+    """Run a problem for each parameter set and return the trajectories."""
+    batch = problem.drive.shape[0]
+    per_chunk = max(1, _CHUNK // int(np.prod(problem.field_shape))) if torch.device(device).type == "cpu" else batch
+    chunks = [slice(first, first + per_chunk) for first in range(0, batch, per_chunk)]
+    found = []
+    total = len(parameter_sets) * len(chunks) * problem.steps
+    with torch.no_grad(), tqdm(total=total, unit="step", desc="torch", disable=None) as progress:
+        for parameters in parameter_sets:
+            parts = [_run_chunk(problem, parameters, chunk, device, dtype, progress) for chunk in chunks]
+            found.append(_join(parts))
+    return found
+
+
+def _run_chunk(
+    problem: Problem,
+    parameters: ParameterSet,
+    chunk: slice,
+    device: torch.device | str,
+    dtype: torch.dtype,
+    progress: tqdm[None],
+) -> Trajectory:
+    def tensor(values: np.ndarray) -> torch.Tensor:
+        return torch.tensor(values[chunk], dtype=dtype, device=device)
+
+    states_at = trajectory(
+        problem.circuit,
+        tensor(problem.drive),
+        step=problem.step,
+        start={name: tensor(values) for name, values in problem.start.items()},
+        parameters={
+            name: torch.tensor(value, dtype=dtype, device=device) for name, value in parameters.as_floats().items()
+        },
+        method=problem.method,
+        update=problem.update,
+    )
+    names, wanted = problem.circuit.system.states, set(problem.sample_steps.tolist())
+    samples: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    returns: list[torch.Tensor] = []
+    reference: States = {}
+    previous: States = {}
+    for count, states in enumerate(states_at):
+        if count in wanted or count == problem.steps:
+            for name in names:
+                check_finite(problem, name, states[name].sum().item(), count)
+        if count in wanted:
+            for name in names:
+                samples[name].append(problem.keep(states[name]).cpu().numpy())
+        if reference:
+            gaps = [_largest(states[name] - reference[name]) for name in names]
+            returns.append(torch.stack(gaps).amax(0))
+        if count == problem.steps - problem.tail:
+            reference = states
+        if count == problem.steps:
+            residual = {name: _largest(states[name] - previous[name]) / problem.step for name in names}
+            break
+        previous = states
+        progress.update()
+    return Trajectory(
+        {name: np.stack(parts) for name, parts in samples.items()},
+        {name: values.cpu().numpy() for name, values in residual.items()},
+        torch.stack(returns, 1).cpu().numpy(),
+    )
+
+
+def _largest(difference: torch.Tensor) -> torch.Tensor:
+    return difference.abs().flatten(1).amax(1)
+
+
+def _join(parts: Sequence[Trajectory]) -> Trajectory:
+    first = parts[0]
+    return Trajectory(
+        {name: np.concatenate([p.samples[name] for p in parts], axis=1) for name in first.samples},
+        {name: np.concatenate([p.residual[name] for p in parts]) for name in first.residual},
+        np.concatenate([p.returns for p in parts]),
+    )
+
+
+def _tiled(step: Callable[..., States]) -> Callable[[States, Mapping[str, torch.Tensor], torch.Tensor], States]:
+    """Evaluate a pointwise step tile by tile, so that its many small operations stay in the cache.
+
+    Off the CPU, and when a gradient is wanted, the whole field is evaluated at once.
+    """
+
+    def advance(fields: States, constants: Mapping[str, torch.Tensor], h: torch.Tensor) -> States:
+        drive = constants["drive"]
+        values = {**constants, **fields}
+        wants_gradient = torch.is_grad_enabled() and any(value.requires_grad for value in values.values())
+        if drive.device.type != "cpu" or drive.numel() <= _TILE or wants_gradient:
+            return step(values, h)
+        batch, channels, height, width = drive.shape
+        per_tile = max(1, _TILE // (height * width))
+        scalars = {name: value for name, value in values.items() if value.ndim == 0}
+        arrays = {name: value for name, value in values.items() if value.ndim != 0}
+        result: States = {}
+        for item in range(batch):
+            for channel in range(0, channels, per_tile):
+                tile = {
+                    name: value[
+                        slice(item, item + 1) if value.shape[0] > 1 else slice(None),
+                        slice(channel, channel + per_tile) if value.shape[1] > 1 else slice(None),
+                    ]
+                    for name, value in arrays.items()
+                }
+                for name, value in step({**scalars, **tile}, h).items():
+                    if name not in result:
+                        result[name] = torch.empty_like(drive)
+                    result[name][item : item + 1, channel : channel + per_tile] = value
+        return result
+
+    return advance
