@@ -139,9 +139,7 @@ class Circuit:
         pools, parameters = self.pool_function(dtype, device), self.parameter_tensors(dtype, device)
         derivative = compile_rhs(self.system)
 
-        def rhs(
-            states: Mapping[str, torch.Tensor], inputs: Mapping[str, torch.Tensor]
-        ) -> dict[str, torch.Tensor]:
+        def rhs(states: Mapping[str, torch.Tensor], inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
             return derivative({**parameters, **inputs, **states, **pools(states)})
 
         return rhs

@@ -34,8 +34,8 @@ __all__ = [
     "MelyPreset",
     "PoolSizes",
     "TwoPoolParameters",
-    "default_inhibition",
     "default_excitation",
+    "default_inhibition",
     "mely_circuit",
     "two_pool_circuit",
 ]

@@ -293,7 +293,7 @@ class ChannelMixing(LateralKernel):
         """Return the weights as a (post, pre) matrix."""
         count = len(self.by_lag)
         post, pre = np.indices((count, count))
-        return np.asarray(self.by_lag)[(pre - post) % count]
+        return np.asarray(np.asarray(self.by_lag)[(pre - post) % count])
 
     def as_kernel(self, channels: int) -> FloatArray:
         """Return (channels, channels, 1, 1)."""
@@ -340,7 +340,7 @@ class Dense(LateralKernel):
     @property
     def half_width(self) -> int:
         """Half of the kernel's side."""
-        return self.weights.shape[2] // 2
+        return int(self.weights.shape[2] // 2)
 
     def check_field(self, shape: FieldShape, name: str = "kernel") -> None:
         """Raise ValueError if the kernel does not fit the field."""
@@ -477,5 +477,3 @@ def _check_spread(spread: float) -> None:
 
 def _per_channel(spatial: FloatArray, channels: int) -> FloatArray:
     return np.eye(channels)[:, :, None, None] * spatial
-
-

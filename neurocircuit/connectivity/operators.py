@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 
-from neurocircuit.connectivity.kernels import Annulus, Box, Boundary, ChannelMixing, Dense, LateralKernel, Mixture
+from neurocircuit.connectivity.kernels import Annulus, Boundary, Box, ChannelMixing, Dense, LateralKernel, Mixture
 
 __all__ = ["Operator", "as_operator", "box_sum"]
 

@@ -14,10 +14,11 @@ from neurocircuit.equations.system import OdeSystem
 __all__ = ["equations_latex", "parameter_rows"]
 
 
-class _Printer(LatexPrinter):
+class _Printer(LatexPrinter):  # type: ignore[misc]
     """A sympy printer that typesets calls with the registry's LaTeX forms."""
 
-    def _print_Add(self, expr: Any, order: Any = None) -> str:
+    # sympy finds these methods by the names of its classes.
+    def _print_Add(self, expr: Any, order: Any = None) -> str:  # noqa: N802
         # Parsed without evaluation, a - b - c is nested; print it as one sum, in the order written.
         terms: list[Any] = []
         stack = list(reversed(expr.args))
@@ -29,7 +30,7 @@ class _Printer(LatexPrinter):
                 terms.append(term)
         return str(super()._print_Add(sympy.Add(*terms, evaluate=False), order="none"))
 
-    def _print_Function(self, expr: Any, exp: Any = None) -> str:
+    def _print_Function(self, expr: Any, exp: Any = None) -> str:  # noqa: N802
         name = type(expr).__name__
         if name not in FUNCTIONS:
             return str(super()._print_Function(expr, exp))
@@ -56,4 +57,3 @@ def parameter_rows(parameters: ParameterSet) -> list[tuple[str, str, str, str, s
         number = f"{to_float(value):g}"
         rows.append((symbol.latex, symbol.name, number, unit_name(value), symbol.meaning, symbol.source))
     return rows
-

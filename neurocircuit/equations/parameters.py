@@ -33,9 +33,14 @@ def parameter(
     strictly_above : bool
         Whether `low` itself is refused.
     """
-    metadata = dict(
-        default=default, latex=latex, meaning=meaning, source=source, low=low, strictly_above=strictly_above
-    )
+    metadata = {
+        "default": default,
+        "latex": latex,
+        "meaning": meaning,
+        "source": source,
+        "low": low,
+        "strictly_above": strictly_above,
+    }
     # A quantity is an array to dataclasses, which accept no array as a default value.
     return dataclasses.field(default_factory=lambda: default, metadata={_METADATA: metadata})
 

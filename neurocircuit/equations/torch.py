@@ -8,6 +8,7 @@ Times are counted in ms.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import cast
 
 import brian2
 import torch
@@ -33,7 +34,7 @@ Derivative = Callable[[Values], dict[str, torch.Tensor]]
 Step = Callable[..., dict[str, torch.Tensor]]
 
 # What Brian2's renderer writes for "and", "or", "not", and the namespace every compiled text sees.
-_NAMESPACE = {
+_NAMESPACE: dict[str, object] = {
     **{name: function.torch for name, function in FUNCTIONS.items()},
     "logical_and": torch.logical_and,
     "logical_or": torch.logical_or,
@@ -111,7 +112,7 @@ def compile_step(system: OdeSystem, method: str = "euler") -> Step:
         namespace = {**_NAMESPACE, **values, "dt": dt}
         namespace.update({_NOISE.format(name): value for name, value in (noise or {}).items()})
         exec(code, namespace)
-        return {state: namespace[state] for state in system.states}
+        return {state: cast(torch.Tensor, namespace[state]) for state in system.states}
 
     return step
 
@@ -130,4 +131,3 @@ def step_text(system: OdeSystem, method: str = "euler") -> str:
     renderer = NumpyNodeRenderer()
     statements = (line.split(" = ", 1) for line in abstract.strip().splitlines())
     return "\n".join(f"{target} = {renderer.render_expr(expression)}" for target, expression in statements)
-

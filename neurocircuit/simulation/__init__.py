@@ -1,7 +1,8 @@
 """Running circuits on Brian2 and torch, and checking that they agree."""
 
 from neurocircuit.simulation.crosscheck import CrosscheckError, crosscheck
-from neurocircuit.simulation.result import describe_settling, package_versions, to_dataset, write_netcdf
+from neurocircuit.simulation.result import package_versions, to_dataset, write_netcdf
+from neurocircuit.simulation.settling import describe_settling
 from neurocircuit.simulation.simulate import available_devices, generate_program, simulate
 from neurocircuit.simulation.torch import trajectory
 

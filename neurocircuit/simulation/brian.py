@@ -38,8 +38,7 @@ class _Model:
 
     network: Any
     neurons: Any
-    samples: Any
-    tail: Any
+    samples: Any | None
 
 
 def run(problem: Problem, parameter_sets: Sequence[ParameterSet], device: str, pools: str) -> list[Trajectory]:
@@ -54,7 +53,7 @@ def run(problem: Problem, parameter_sets: Sequence[ParameterSet], device: str, p
             runs.append(trajectory)
             progress.update()
     batch = len(problem.drive)
-    return [_join(runs[first : first + batch]) for first in range(0, len(runs), batch)]
+    return [Trajectory.join(runs[first : first + batch]) for first in range(0, len(runs), batch)]
 
 
 def generate(problem: Problem, directory: str, device: str, pools: str, compile: bool) -> None:
@@ -118,17 +117,16 @@ def _build(problem: Problem, device: str, pools: str) -> _Model:
     )
     for name, value in problem.circuit.parameters.quantities().items():
         setattr(neurons, name, value)
-    # A sample is taken at the start of a step, so sample k of a monitor is the state after k steps.
-    states = problem.circuit.system.states
-    monitor = {"when": "start", "order": -1}
     samples = None
     if len(problem.sample_steps) > 1:
         every = int(problem.sample_steps[1]) * problem.step * ms
         units = True if problem.units is None else np.ravel_multi_index(tuple(problem.units.T), problem.field_shape)
-        samples = brian2.StateMonitor(neurons, states, record=units, dt=every, name="samples", **monitor)
+        # Taken at the start of a step, so that sample k is the state after k steps.
+        samples = brian2.StateMonitor(
+            neurons, problem.circuit.system.states, record=units, dt=every, when="start", order=-1, name="samples"
+        )
         objects.append(samples)
-    tail = brian2.StateMonitor(neurons, states, record=True, clock=clock, name="tail", **monitor)
-    return _Model(brian2.Network(*objects, tail), neurons, samples, tail)
+    return _Model(brian2.Network(*objects), neurons, samples)
 
 
 def _arguments(problem: Problem, model: _Model, parameters: ParameterSet, item: int) -> dict[Any, Any]:
@@ -139,21 +137,15 @@ def _arguments(problem: Problem, model: _Model, parameters: ParameterSet, item: 
 
 
 def _advance(problem: Problem, model: _Model) -> None:
-    """Run all steps; only the last few are kept in full, to look for cycles."""
-    model.tail.active = False
-    if problem.steps > problem.tail:
-        model.network.run((problem.steps - problem.tail) * problem.step * ms, namespace={})
-    model.tail.active = True
-    model.network.run(problem.tail * problem.step * ms, namespace={})
+    model.network.run(problem.steps * problem.step * ms, namespace={})
 
 
 def _read(problem: Problem, model: _Model) -> Trajectory:
     samples: dict[str, FloatArray] = {}
-    residual: dict[str, FloatArray] = {}
-    returns = np.zeros(problem.tail)
+    final: dict[str, FloatArray] = {}
     for name in problem.circuit.system.states:
-        last = np.array(getattr(model.neurons, name)[:])
-        kept = problem.keep(last.reshape(problem.field_shape))
+        last = np.array(getattr(model.neurons, name)[:]).reshape(problem.field_shape)
+        kept = problem.keep(last)
         if model.samples is None:
             samples[name] = kept[None, None]
         else:
@@ -164,18 +156,8 @@ def _read(problem: Problem, model: _Model) -> Trajectory:
             for at_step, values in zip(problem.sample_steps.tolist(), whole, strict=True):
                 check_finite(problem, name, values, at_step)
         check_finite(problem, name, last, problem.steps)
-        tail = np.concatenate([np.array(getattr(model.tail, name)).T, last[None]])
-        residual[name] = np.abs(tail[-1] - tail[-2]).max(keepdims=True) / problem.step
-        returns = np.maximum(returns, np.abs(tail[1:] - tail[0]).max(1))
-    return Trajectory(samples, residual, returns[None])
-
-
-def _join(runs: Sequence[Trajectory]) -> Trajectory:
-    return Trajectory(
-        {name: np.concatenate([r.samples[name] for r in runs], axis=1) for name in runs[0].samples},
-        {name: np.concatenate([r.residual[name] for r in runs]) for name in runs[0].residual},
-        np.concatenate([r.returns for r in runs]),
-    )
+        final[name] = last[None]
+    return Trajectory(samples, final)
 
 
 @contextmanager

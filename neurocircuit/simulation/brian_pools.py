@@ -139,6 +139,7 @@ class _Wiring:
         self.circuit, self.shape, self.links_per_pass = circuit, shape, links_per_pass
         channels, height, width = shape
         self.units, self.pixels = channels * height * width, height * width
+        self.unit = np.arange(self.units).reshape(shape)
         self.groups = {
             "circuit": _Group("circuit", self.units),
             "lines": _Group("lines", self.units + 1),
@@ -194,17 +195,33 @@ class _Wiring:
     def _line_sum(self, name: str, state: str, size: int, kernel: Box | Annulus) -> str:
         """Sum `size` neighbours along x into a variable of ``lines``, and return its name."""
         lines = self.groups["lines"]
-        copy = f"copy_{state}"
-        if lines.variable(copy) and f"own_{state}" not in lines.links:
-            own = lines.index("own", np.append(np.arange(self.units), 0))
-            lines.link(f"own_{state}", "circuit", state, own)
-            self.operations.append(("lines", f"{copy} = own_{state}*int(i < {self.units})"))
+        copy = self._ghosted_copy(state)
         terms = []
         for offset in range(size):
             index = self._offsets("lines", "right", -1, kernel, size, offset)
             terms.append(lines.link(f"{state}_{index}", "lines", copy, index))
         self._accumulate("lines", lines.variable(f"line_{name}"), terms)
         return f"line_{name}"
+
+    def _ghosted_copy(self, state: str) -> str:
+        """Copy a state into ``lines``, whose last unit, the ghost, stays zero, and return the copy's name."""
+        lines, copy = self.groups["lines"], f"copy_{state}"
+        if f"own_{state}" not in lines.links:
+            own = lines.index("own", np.append(np.arange(self.units), 0))
+            lines.link(f"own_{state}", "circuit", state, own)
+            self.operations.append(("lines", f"{lines.variable(copy)} = own_{state}*int(i < {self.units})"))
+        return copy
+
+    def _channel_total(self, state: str, channels: int) -> str:
+        """Sum all channels at every pixel into a variable of ``pixels``, and return its name."""
+        pixels, total = self.groups["pixels"], f"total_{state}"
+        if f"{state}_0" not in pixels.links:
+            terms = [
+                pixels.link(f"{state}_{c}", "circuit", state, pixels.index(f"channel_{c}", self.unit[c].ravel()))
+                for c in range(channels)
+            ]
+            self._accumulate("pixels", pixels.variable(total), terms)
+        return total
 
     def _offsets(self, group: str, word: str, axis: int, kernel: Box | Annulus, size: int, offset: int) -> str:
         """Declare the index of every unit's neighbour along an axis, and return its name."""
@@ -213,30 +230,21 @@ class _Wiring:
         name = f"{word}_{kernel.boundary}_{sign}{abs(distance)}"
         if name not in self.groups[group].values:
             source = axis_sources(self.shape[axis], abs(distance), kernel.boundary)[:, 0 if distance < 0 else -1]
-            unit = np.arange(self.units).reshape(self.shape)
-            neighbour = np.take(unit, np.maximum(source, 0), axis=axis)
-            outside = np.expand_dims(source < 0, tuple(range(axis + 1, 0)) if axis != -1 else ())
-            flat = np.where(outside, self.units, neighbour).ravel()
+            # One more slab, of ghosts, at the end: that is where the index -1 of a neighbour outside the field points.
+            with_ghosts = np.insert(self.unit, self.shape[axis], self.units, axis=axis)
+            flat = np.take(with_ghosts, source, axis=axis).ravel()
             self.groups[group].index(name, np.append(flat, self.units) if group == "lines" else flat)
         return name
 
     def _channel_terms(self, pool: Pool, weight: float, kernel: ChannelMixing) -> Iterator[str]:
-        neurons, state, count = self.groups["circuit"], pool.source, len(kernel.by_lag)
-        unit = np.arange(self.units).reshape(self.shape)
+        neurons, state = self.groups["circuit"], pool.source
         if kernel.is_uniform:
-            total = f"total_{state}"
-            if total not in self.groups["pixels"].links and f"{total} : 1" not in self.groups["pixels"].text:
-                pixels = self.groups["pixels"]
-                terms = [
-                    pixels.link(f"{state}_{c}", "circuit", state, pixels.index(f"channel_{c}", unit[c].ravel()))
-                    for c in range(count)
-                ]
-                self._accumulate("pixels", pixels.variable(total), terms)
+            total = self._channel_total(state, len(kernel.by_lag))
             pixel = neurons.index("pixel", np.arange(self.units) % self.pixels)
             yield f"{weight * kernel.by_lag[0]!r}*{neurons.link(f'pixel_{total}', 'pixels', total, pixel)}"
             return
         for lag, value in enumerate(kernel.by_lag):
-            index = neurons.index(f"lag_{lag}", np.roll(unit, -lag, axis=0).ravel())
+            index = neurons.index(f"lag_{lag}", np.roll(self.unit, -lag, axis=0).ravel())
             yield f"{weight * value!r}*{neurons.link(f'{state}_lag_{lag}', 'circuit', state, index)}"
 
     def _accumulate(self, group: str, target: str, terms: Sequence[str]) -> None:

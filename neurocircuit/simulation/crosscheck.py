@@ -52,8 +52,8 @@ def crosscheck(
     Returns
     -------
     xarray.Dataset
-        Over ``device`` and ``state``: ``max_difference``, ``rms_difference``, and ``first_step_out``, the first compared
-        step beyond the tolerance (-1 if none); ``seconds`` per device.
+        Over ``device`` and ``state``: ``max_difference``, ``rms_difference``, and ``first_step_out``, the first
+        compared step beyond the tolerance (-1 if none); ``seconds`` per device.
 
     Raises
     ------
@@ -94,8 +94,9 @@ def crosscheck(
     if (first_out >= 0).any():
         row, column = np.argwhere(first_out >= 0)[0]
         raise CrosscheckError(
-            f"`{states[column]}` on {devices[row + 1]!r} differs from {devices[0]!r} by up to {largest[row, column]:.3g}, "
-            f"more than the tolerance {tolerance:g}; first at step {first_out[row, column]}.",
+            f"`{states[column]}` on {devices[row + 1]!r} differs from {devices[0]!r} by up to "
+            f"{largest[row, column]:.3g}, more than the tolerance {tolerance:g}; first at "
+            f"step {first_out[row, column]}.",
             report,
         )
     return report

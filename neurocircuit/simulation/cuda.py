@@ -42,10 +42,14 @@ def require_brian2cuda() -> None:
     try:
         found = version("brian2cuda")
     except PackageNotFoundError:
-        raise BackendUnavailableError(f"`device` is 'cuda', which needs brian2cuda, not installed here. {_ROUTE}") from None
+        raise BackendUnavailableError(
+            f"`device` is 'cuda', which needs brian2cuda, not installed here. {_ROUTE}"
+        ) from None
     wanted = _PAIRS.get(found)
     if wanted != brian2.__version__:
-        needs = f"needs brian2 {wanted}" if wanted else f"is not one of the releases known to work ({', '.join(_PAIRS)})"
+        needs = (
+            f"needs brian2 {wanted}" if wanted else f"is not one of the releases known to work ({', '.join(_PAIRS)})"
+        )
         raise BackendUnavailableError(
             f"`device` is 'cuda', but brian2cuda {found} {needs}; found brian2 {brian2.__version__}. {_ROUTE}"
         )
@@ -63,8 +67,8 @@ def require_toolkit() -> Path:
     toolkit = find_toolkit()
     if toolkit is None:
         raise BackendUnavailableError(
-            "`device` is 'cuda', but no CUDA toolkit was found: set CUDA_PATH to the folder that holds bin/nvcc, put nvcc "
-            "on PATH, or install the compiler as wheels: pip install 'neurocircuit[nvcc]'."
+            "`device` is 'cuda', but no CUDA toolkit was found: set CUDA_PATH to the folder that holds bin/nvcc, put "
+            "nvcc on PATH, or install the compiler as wheels: pip install 'neurocircuit[nvcc]'."
         )
     return toolkit
 
@@ -81,8 +85,8 @@ def require_gpu() -> None:
     require_toolkit()
     if not torch.cuda.is_available():
         raise BackendUnavailableError(
-            "`device` is 'cuda', but no CUDA GPU is visible. `generate_program` writes and compiles the program without "
-            "one; to simulate here use device='cpp' or 'torch'."
+            "`device` is 'cuda', but no CUDA GPU is visible. `generate_program` writes and compiles the program "
+            "without one; to simulate here use device='cpp' or 'torch'."
         )
 
 
@@ -96,15 +100,15 @@ def cuda_problem() -> str:
 
 
 def find_toolkit() -> Path | None:
-    """Return the folder with ``bin/nvcc``: that of CUDA_PATH, of the wheels, or of the nvcc on PATH."""
-    named = os.environ.get("CUDA_PATH")
-    wheels = [folder for folder in _wheel_folders() if (folder / "bin" / "nvcc").exists()]
-    on_path = shutil.which("nvcc")
-    if named:
-        return Path(named) if (Path(named) / "bin" / "nvcc").exists() else None
-    if wheels:
-        return wheels[0]
-    return Path(on_path).resolve().parent.parent if on_path else None
+    """Return the folder of a CUDA toolkit: that of CUDA_PATH, of the wheels, of the nvcc on PATH, or the usual one."""
+    if "CUDA_PATH" in os.environ:
+        candidates = [Path(os.environ["CUDA_PATH"])]
+    else:
+        on_path = shutil.which("nvcc")
+        found = [Path(on_path).resolve().parent.parent] if on_path else []
+        candidates = [*_wheel_folders(), *found, Path("/usr/local/cuda")]
+    needed = ("bin/nvcc", "include/cuda_runtime.h")
+    return next((folder for folder in candidates if all((folder / name).exists() for name in needed)), None)
 
 
 def preferences(directory: str | None) -> dict[str, Any]:
@@ -129,7 +133,8 @@ def preferences(directory: str | None) -> dict[str, Any]:
     if toolkit is not None:
         values[f"{backend}.cuda_path"] = str(toolkit)
         if toolkit in _wheel_folders() and directory is not None:
-            values["codegen.cpp.library_dirs"] = [*brian2.prefs["codegen.cpp.library_dirs"], _link_libraries(toolkit, directory)]
+            folders = [_link_libraries(toolkit, directory), str(toolkit / "lib")]
+            values["codegen.cpp.library_dirs"] = [*brian2.prefs["codegen.cpp.library_dirs"], *folders]
     return values
 
 
@@ -152,6 +157,8 @@ def _link_libraries(toolkit: Path, directory: str) -> str:
 def _runtime_version(toolkit: Path | None) -> float:
     if toolkit is None:
         return _DEFAULT_RUNTIME
-    printed = subprocess.run([toolkit / "bin" / "nvcc", "--version"], capture_output=True, text=True, check=False).stdout
+    printed = subprocess.run(
+        [toolkit / "bin" / "nvcc", "--version"], capture_output=True, text=True, check=False
+    ).stdout
     found = re.search(r"release (\d+\.\d+)", printed)
     return float(found[1]) if found else _DEFAULT_RUNTIME

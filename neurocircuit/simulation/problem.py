@@ -15,15 +15,12 @@ from neurocircuit.circuits import Circuit
 from neurocircuit.equations import METHODS, to_float
 from neurocircuit.errors import NonFiniteError, StepSizeWarning
 
-__all__ = ["MAX_PERIOD", "Problem", "Record", "Trajectory", "Unit", "Update", "make_problem"]
+__all__ = ["Problem", "Record", "Trajectory", "Unit", "Update", "make_problem"]
 
 FloatArray = npt.NDArray[np.floating[Any]]
 Unit = tuple[int, int, int]
 Record = Literal["all", "last"] | int
 Update = Literal["simultaneous", "staggered"]
-
-#: Longest cycle, in steps, that the end of a run is searched for.
-MAX_PERIOD = 16
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,11 +63,6 @@ class Problem:
         channels, height, width = self.drive.shape[1:]
         return channels, height, width
 
-    @property
-    def tail(self) -> int:
-        """Number of last steps searched for a cycle."""
-        return min(MAX_PERIOD, self.steps)
-
     def keep(self, field: Any) -> Any:
         """Return the kept units of a ``[..., channel, y, x]`` array or tensor."""
         if self.units is None:
@@ -87,16 +79,21 @@ class Trajectory:
     ----------
     samples : mapping from state to array
         ``[time, batch, channel, y, x]``, or ``[time, batch, unit]`` for chosen units.
-    residual : mapping from state to (batch,) array
-        Largest change in the last step, per ms.
-    returns : (batch, period) array
-        Largest difference over all states and units between the state `tail` steps before the end and the state 1, 2,
-        ... steps later.
+    final : mapping from state to (batch, channel, y, x) array
+        The states after the last step.
     """
 
     samples: Mapping[str, FloatArray]
-    residual: Mapping[str, FloatArray]
-    returns: FloatArray
+    final: Mapping[str, FloatArray]
+
+    @staticmethod
+    def join(parts: Sequence[Trajectory]) -> Trajectory:
+        """Put the stimuli of several trajectories one after the other."""
+        names = parts[0].samples
+        return Trajectory(
+            {name: np.concatenate([part.samples[name] for part in parts], axis=1) for name in names},
+            {name: np.concatenate([part.final[name] for part in parts]) for name in names},
+        )
 
 
 def make_problem(
@@ -145,8 +142,9 @@ def check_finite(problem: Problem, name: str, values: Any, at_step: int) -> None
     if np.all(np.isfinite(values)):
         return
     raise NonFiniteError(
-        f"state `{name}` of {problem.circuit.name} is not finite after step {at_step}, at {at_step * problem.step:g} ms "
-        f"(step size {problem.step:g} ms; checked at the recorded samples and at the end). Use a smaller `step`."
+        f"state `{name}` of {problem.circuit.name} is not finite after step {at_step}, at "
+        f"{at_step * problem.step:g} ms (step size {problem.step:g} ms; checked at the recorded samples and at the "
+        "end). Use a smaller `step`."
     )
 
 
@@ -194,7 +192,7 @@ def _check_step(circuit: Circuit, step: Any) -> float:
 def _starting_states(circuit: Circuit, drive: FloatArray, start: str | Mapping[str, Any]) -> dict[str, FloatArray]:
     states = circuit.system.states
     if start == "drive":
-        return {name: drive for name in states}
+        return dict.fromkeys(states, drive)
     if start == "zeros":
         return {name: np.zeros_like(drive) for name in states}
     if not isinstance(start, Mapping) or set(start) != set(states):

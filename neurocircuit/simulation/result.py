@@ -11,14 +11,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from neurocircuit.circuits import Circuit
 from neurocircuit.equations import ParameterSet, to_float, unit_name
 from neurocircuit.simulation.problem import Problem, Trajectory
+from neurocircuit.simulation.settling import settling
 
-__all__ = ["describe_settling", "package_versions", "to_dataset", "write_netcdf"]
+__all__ = ["package_versions", "to_dataset", "write_netcdf"]
 
 _PACKAGES = ("neurocircuit", "brian2", "brian2cuda", "torch", "numpy", "scipy", "xarray")
 
@@ -43,9 +43,9 @@ def to_dataset(
     -------
     xarray.Dataset
         One variable per state over ``time`` (ms), ``batch`` and either ``channel``, ``y``, ``x`` or ``unit``;
-        ``step_count`` per sample; ``residual`` (largest change per ms in the last step) per state and stimulus;
-        ``converged`` per stimulus; ``period`` per stimulus: 1 at a fixed point, p in a cycle of p steps, 0 when not
-        settled. Parameters, numerics and package versions are attributes.
+        ``step_count`` per sample; ``residual`` (largest rate of change at the end, per ms) per state and
+        stimulus; ``converged`` per stimulus; ``period`` per stimulus: 1 at a fixed point, p in a cycle of p steps, 0
+        when not settled. Parameters, numerics and package versions are attributes.
     """
     place = ("channel", "y", "x") if problem.units is None else ("unit",)
     states = problem.circuit.system.states
@@ -54,13 +54,11 @@ def to_dataset(
         symbol = problem.circuit.system.symbol(name)
         attrs = {"units": "1", "long_name": symbol.meaning}
         data[name] = (("time", "batch", *place), trajectory.samples[name], attrs)
-    residual = np.stack([trajectory.residual[name] for name in states])
-    data["residual"] = (("state", "batch"), residual, {"units": "1/ms", "long_name": "largest change in the last step"})
-    converged = residual.max(0) < tolerance
-    converged_attrs = {"long_name": "whether the largest change per ms is below the tolerance", "tolerance": tolerance}
-    data["converged"] = (("batch",), converged.astype(np.int8), converged_attrs)
-    period = find_period(trajectory.returns, problem.step, tolerance)
-    data["period"] = (("batch",), period, {"long_name": "steps until the state returns; 0 is not settled"})
+    end = settling(problem, parameters, trajectory.final, tolerance)
+    data["residual"] = (("state", "batch"), end.residual, {"units": "1/ms", "long_name": "largest rate of change"})
+    converged_attrs = {"long_name": "whether the largest rate of change is below the tolerance", "tolerance": tolerance}
+    data["converged"] = (("batch",), (end.period == 1).astype("int8"), converged_attrs)
+    data["period"] = (("batch",), end.period, {"long_name": "steps until the state returns; 0 is not settled"})
     coords: dict[str, Any] = {
         "time": ("time", problem.sample_steps * problem.step, {"units": "ms"}),
         "step_count": ("time", problem.sample_steps),
@@ -97,27 +95,17 @@ def _numerics(problem: Problem) -> dict[str, Any]:
     }
 
 
-def find_period(returns: np.ndarray, step: float, tolerance: float) -> np.ndarray:
-    """Return the shortest period, in steps, after which the state came back, per stimulus; 0 if it did not."""
-    periods = np.arange(1, returns.shape[1] + 1)
-    back = returns / (periods * step) < tolerance
-    return np.where(back.any(1), periods[back.argmax(1)], 0)
-
-
-def describe_settling(result: xr.Dataset) -> str:
-    """Return one sentence on whether the runs of a result settled, cycle or still move."""
-    period, tolerance = result["period"].values.ravel(), result["converged"].attrs["tolerance"]
-    largest = float(result["residual"].max())
-    counts = []
-    for value in np.unique(period):
-        what = {0: "not settled", 1: "at a fixed point"}.get(int(value), f"in a cycle of {value} steps")
-        counts.append(f"{int((period == value).sum())} of {period.size} {what}")
-    return f"{'; '.join(counts)} (largest change {largest:.2g} per ms in the last step, tolerance {tolerance:g} per ms)"
-
-
 def concatenate(results: Sequence[xr.Dataset], parameter_sets: Sequence[ParameterSet]) -> xr.Dataset:
     """Join the results of a parameter sweep along ``parameter_set``, with the changed parameters as coordinates."""
-    joined = xr.concat(results, "parameter_set", data_vars="all", coords="minimal", compat="override", join="override", combine_attrs="override")
+    joined = xr.concat(
+        results,
+        "parameter_set",
+        data_vars="all",
+        coords="minimal",
+        compat="override",
+        join="override",
+        combine_attrs="override",
+    )
     floats = [p.as_floats() for p in parameter_sets]
     changed = [name for name in floats[0] if len({values[name] for values in floats}) > 1]
     joined = joined.assign_coords({name: ("parameter_set", [values[name] for values in floats]) for name in changed})

@@ -17,7 +17,8 @@ from neurocircuit.simulation import brian
 from neurocircuit.simulation import torch as torch_backend
 from neurocircuit.simulation.cuda import cuda_problem
 from neurocircuit.simulation.problem import Problem, Record, Trajectory, Unit, Update, make_problem
-from neurocircuit.simulation.result import concatenate, describe_settling, to_dataset
+from neurocircuit.simulation.result import concatenate, to_dataset
+from neurocircuit.simulation.settling import describe_settling
 
 __all__ = ["BRIAN_DEVICES", "DTYPES", "PoolForm", "available_devices", "generate_program", "simulate"]
 
@@ -181,7 +182,13 @@ def generate_program(
 
 def available_devices() -> dict[str, str]:
     """Return every device by name with the empty string if it can run here, and otherwise the reason why not."""
-    found = {"numpy": "", "cython": brian.compiler_problem(), "cpp": brian.compiler_problem(), "cuda": cuda_problem(), "torch": ""}
+    found = {
+        "numpy": "",
+        "cython": brian.compiler_problem(),
+        "cpp": brian.compiler_problem(),
+        "cuda": cuda_problem(),
+        "torch": "",
+    }
     found["torch:cuda"] = "" if torch.cuda.is_available() else "torch finds no CUDA GPU"
     return found
 

@@ -16,8 +16,8 @@ __all__ = ["run", "trajectory"]
 
 States = dict[str, torch.Tensor]
 
-# Elements worked on at once on a CPU. A stimulus of 51 x 51 x 25 stays in the last-level cache, and so does a tile of the
-# pointwise equation in the cache of one core; both were chosen by benchmarks/torch_step.py.
+# Elements worked on at once on a CPU: a stimulus of 51 x 51 x 25 stays in the last-level cache, a tile of the pointwise
+# equation in the cache of one core. Both were chosen by measurement (benchmarks/torch_step.py).
 _CHUNK = 1 << 16
 _TILE = 1 << 14
 
@@ -62,7 +62,7 @@ def trajectory(
     pools = circuit.pool_function(drive.dtype, drive.device)
     advance = _tiled(compile_step(circuit.system, method))
     h = torch.tensor(step, dtype=drive.dtype, device=drive.device)
-    states: States = dict(start) if start is not None else {name: drive for name in circuit.system.states}
+    states: States = dict(start) if start is not None else dict.fromkeys(circuit.system.states, drive)
     while True:
         yield dict(states)
         if update == "simultaneous":
@@ -87,7 +87,7 @@ def run(
     with torch.no_grad(), tqdm(total=total, unit="step", desc="torch", disable=None) as progress:
         for parameters in parameter_sets:
             parts = [_run_chunk(problem, parameters, chunk, device, dtype, progress) for chunk in chunks]
-            found.append(_join(parts))
+            found.append(Trajectory.join(parts))
     return found
 
 
@@ -115,9 +115,6 @@ def _run_chunk(
     )
     names, wanted = problem.circuit.system.states, set(problem.sample_steps.tolist())
     samples: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    returns: list[torch.Tensor] = []
-    reference: States = {}
-    previous: States = {}
     for count, states in enumerate(states_at):
         if count in wanted or count == problem.steps:
             for name in names:
@@ -125,33 +122,12 @@ def _run_chunk(
         if count in wanted:
             for name in names:
                 samples[name].append(problem.keep(states[name]).cpu().numpy())
-        if reference:
-            gaps = [_largest(states[name] - reference[name]) for name in names]
-            returns.append(torch.stack(gaps).amax(0))
-        if count == problem.steps - problem.tail:
-            reference = states
         if count == problem.steps:
-            residual = {name: _largest(states[name] - previous[name]) / problem.step for name in names}
             break
-        previous = states
         progress.update()
     return Trajectory(
         {name: np.stack(parts) for name, parts in samples.items()},
-        {name: values.cpu().numpy() for name, values in residual.items()},
-        torch.stack(returns, 1).cpu().numpy(),
-    )
-
-
-def _largest(difference: torch.Tensor) -> torch.Tensor:
-    return difference.abs().flatten(1).amax(1)
-
-
-def _join(parts: Sequence[Trajectory]) -> Trajectory:
-    first = parts[0]
-    return Trajectory(
-        {name: np.concatenate([p.samples[name] for p in parts], axis=1) for name in first.samples},
-        {name: np.concatenate([p.residual[name] for p in parts]) for name in first.residual},
-        np.concatenate([p.returns for p in parts]),
+        {name: values.cpu().numpy() for name, values in states.items()},
     )
 
 
