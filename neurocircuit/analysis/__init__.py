@@ -2,18 +2,20 @@
 
 from neurocircuit.analysis.photograph import dominant_orientation, photograph_experiment
 from neurocircuit.analysis.tilt import (
-    FIXED_POINT_TILT,
-    HUMAN_TILT,
-    SURROUND_ANGLES,
     TILT_CHANNELS,
-    TiltCurve,
-    pearson_r,
-    rms_error,
     size_tuning,
     tilt_displays,
     tilt_drive,
     tilt_experiment,
     tilt_shift,
+)
+from neurocircuit.analysis.tilt_curves import (
+    FIXED_POINT_TILT,
+    HUMAN_TILT,
+    SURROUND_ANGLES,
+    TiltCurve,
+    pearson_r,
+    rms_error,
 )
 
 __all__ = [

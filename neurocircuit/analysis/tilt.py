@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from neurocircuit.analysis.tilt_curves import HUMAN_TILT, SURROUND_ANGLES, pearson_r, rms_error
 from neurocircuit.circuits import Circuit
 from neurocircuit.simulation import simulate
 from neurocircuit.stimuli import (
@@ -23,13 +22,8 @@ from neurocircuit.stimuli import (
 )
 
 __all__ = [
-    "FIXED_POINT_TILT",
-    "HUMAN_TILT",
-    "SURROUND_ANGLES",
     "TILT_CHANNELS",
-    "TiltCurve",
-    "pearson_r",
-    "rms_error",
+    "TILT_SCALE",
     "size_tuning",
     "tilt_displays",
     "tilt_drive",
@@ -42,50 +36,6 @@ FloatArray = npt.NDArray[np.float64]
 #: Channels and tuning width of the tilt experiment in the authors' public code (contextual_model, experiment f3a).
 TILT_CHANNELS = 25
 TILT_SCALE = 0.40
-
-
-@dataclass(frozen=True)
-class TiltCurve:
-    """A tilt illusion curve: shifts in degrees at surround angles in degrees, and where it comes from."""
-
-    surround_angle: tuple[float, ...]
-    shift: tuple[float, ...]
-    source: str
-
-    def at(self, angles: Any) -> FloatArray:
-        """Return the shift at every angle; NaN where the curve has no point."""
-        known = dict(zip(self.surround_angle, self.shift, strict=True))
-        return np.array([known.get(float(angle), np.nan) for angle in angles])
-
-
-#: Surround angles of the published figure in degrees, measured from the orientation of the centre.
-SURROUND_ANGLES = tuple(float(angle) for angle in range(0, 91, 10))
-
-#: Human observers.
-HUMAN_TILT = TiltCurve(
-    SURROUND_ANGLES,
-    (-0.1828, 1.8141, 2.6835, 1.9971, 0.4897, -0.3965, -0.3221, -0.6937, -0.5778, -0.4699),
-    "O'Toole and Wenderoth (1977), recovered from the vector path of a figure of the authors' public code "
-    "(contextual_model); reading error about 0.02 degrees",
-)
-
-_INDEPENDENT = "independent implementation of the authors' public code, step 1 ms, 400 steps, by preset"
-
-#: The model's own curve at its fixed point, by preset, to check a run against. At 0 and 90 degrees symmetry makes it 0.
-FIXED_POINT_TILT: Mapping[str, TiltCurve] = MappingProxyType(
-    {
-        "code": TiltCurve(
-            SURROUND_ANGLES,
-            (0, 3.2555, 2.3043, 0.5105, -0.2552, -0.3890, -0.4705, -0.4456, -0.2709, 0),
-            _INDEPENDENT,
-        ),
-        "archived": TiltCurve(
-            SURROUND_ANGLES,
-            (0, 4.0185, 2.8519, 0.9723, 0.1769, 0.0288, -0.1269, -0.2039, -0.1491, 0),
-            _INDEPENDENT,
-        ),
-    }
-)
 
 
 def tilt_displays(angles: Sequence[float] = SURROUND_ANGLES, geometry: CentreSurround | None = None) -> FloatArray:
@@ -189,7 +139,7 @@ def tilt_experiment(
     Raises
     ------
     ValueError
-        As for `tilt_displays`, `tilt_shift` and `neurocircuit.simulate`.
+        If the output at the centre ends silent, and as for `tilt_displays` and `neurocircuit.simulate`.
     """
     geometry = CentreSurround() if geometry is None else geometry
     y, x = geometry.readout
@@ -203,8 +153,14 @@ def tilt_experiment(
         **options,
     )
     result = found.drop_vars(["channel", "y", "x"]).rename(batch="surround_angle", unit="channel")
-    at_centre = drive[:, :, y, x]
-    model, human = tilt_shift(result["h2"].values[-1], at_centre), HUMAN_TILT.at(angles)
+    at_centre, output = drive[:, :, y, x], result["h2"].values[-1]
+    silent = [f"{angle:g}" for angle, responses in zip(angles, output, strict=True) if not responses.any()]
+    if silent:
+        raise ValueError(
+            f"the circuit's output is silent at the centre after the last step, at surround angles {', '.join(silent)} "
+            "degrees, so it signals no orientation. Use a smaller `step`, or change the parameters or lesions."
+        )
+    model, human = tilt_shift(output, at_centre), HUMAN_TILT.at(angles)
     degrees = {"units": "degrees"}
     result["drive"] = (("surround_angle", "channel"), at_centre, {"units": "1", "long_name": "afferent drive"})
     result["tilt_shift"] = ("surround_angle", model, {**degrees, "long_name": "shift of the perceived orientation"})
@@ -266,28 +222,11 @@ def size_tuning(
     return result.assign_coords(patch_size=("patch_size", np.asarray(sizes), {"units": "pixels"}))
 
 
-def pearson_r(model: Any, human: Any) -> float:
-    """Return the correlation of two curves over the points where both are known; NaN if it is undefined."""
-    both = _both(model, human)
-    if both.shape[1] < 2 or np.any(np.ptp(both, axis=1) == 0):
-        return float("nan")
-    return float(np.corrcoef(both)[0, 1])
-
-
-def rms_error(model: Any, human: Any) -> float:
-    """Return the root of the mean squared difference of two curves; NaN if they share no point."""
-    both = _both(model, human)
-    return float(np.sqrt(np.mean((both[0] - both[1]) ** 2))) if both.shape[1] else float("nan")
-
-
-def _both(model: Any, human: Any) -> FloatArray:
-    curves = np.array([model, human], dtype=np.float64)
-    return curves[:, np.isfinite(curves).all(0)]
-
-
 def _divisor(steps: int, largest: int) -> int:
     """Return the largest divisor of `steps` that is at most `largest`."""
-    return max((n for n in range(1, max(largest, 1) + 1) if steps % n == 0), default=1)
+    if isinstance(largest, bool) or not isinstance(largest, int | np.integer) or largest < 1:
+        raise ValueError(f"`every` is {largest!r}; it must be a whole number of steps, at least 1.")
+    return max(n for n in range(1, largest + 1) if steps % n == 0)
 
 
 def _change(result: xr.Dataset) -> FloatArray:

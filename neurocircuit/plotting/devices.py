@@ -22,7 +22,8 @@ def plot_device_differences(report: xr.Dataset, ax: Axes) -> Axes:
     ax.axvline(tolerance, color=COLOURS["limit"], linestyle="--", linewidth=0.8, label=f"tolerance {tolerance:g}")
     # Devices may agree to the last bit, so the axis must reach zero.
     ax.set_xscale("symlog", linthresh=1e-17)
-    ax.set_xlim(left=0)
+    ax.set_xlim(0, 10 * max(tolerance, report["max_difference"].values.max()))
+    ax.set_xticks([0, *(10.0**power for power in range(-16, 3, 3) if 10.0**power <= ax.get_xlim()[1])])
     ax.set_yticks(row, report["device"].values)
     ax.set_ylim(row[-1] + 0.5, -0.5)
     ax.set(xlabel=f"difference from {report.attrs['reference']} (dimensionless)", title="Agreement")
@@ -37,6 +38,6 @@ def plot_device_times(report: xr.Dataset, ax: Axes) -> Axes:
     ax.bar_label(bars, fmt="%.1f", padding=2, fontsize=7)
     ax.set_yticks(row, report["every_device"].values)
     ax.invert_yaxis()
-    ax.margins(x=0.15)
+    ax.margins(x=0.2)
     ax.set(xlabel="wall time, builds included (s)", title="Time")
     return ax

@@ -42,7 +42,7 @@ def plot_display(display: npt.NDArray[np.float64], ax: Axes) -> Axes:
         "headlength": 0,
         "headaxislength": 0,
         "units": "xy",
-        "width": 0.35,
+        "width": 0.5,
     }
     ax.quiver(x, y, np.cos(angle), np.sin(angle), scale=1 / (0.7 * _BAR_SPACING), **bars)
     assert ax.figure is not None

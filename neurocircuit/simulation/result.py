@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import tempfile
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -124,12 +123,10 @@ def write_netcdf(dataset: xr.Dataset, path: str | Path) -> Path:
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    os.close(handle)
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        dataset.to_netcdf(name, engine="h5netcdf")
-        os.replace(name, target)
-    except BaseException:
-        os.unlink(name)
-        raise
+        dataset.to_netcdf(partial, engine="h5netcdf")
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
     return target

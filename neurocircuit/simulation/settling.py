@@ -42,8 +42,9 @@ class Settling(NamedTuple):
 def settling(problem: Problem, parameters: ParameterSet, final: Mapping[str, FloatArray], tolerance: float) -> Settling:
     """Return how a run ended that left the states `final`, ``[batch, channel, y, x]``.
 
-    A stimulus is at a fixed point if no state changes by more than `tolerance` per ms, and on a cycle of p steps if
-    after p more steps no state has moved by more than ``tolerance * p * step``.
+    A stimulus is at a fixed point if no state changes by more than `tolerance` per ms. It is on a cycle of p steps if
+    after p more steps no state is further than ``tolerance * p * step`` from where it was, and than a hundredth of the
+    largest excursion in between: a slow approach to a fixed point returns nowhere.
     """
     circuit = problem.circuit.with_parameters(**parameters.quantities())
     rhs = circuit.rhs()
@@ -61,12 +62,14 @@ def settling(problem: Problem, parameters: ParameterSet, final: Mapping[str, Flo
         further = trajectory(
             circuit, drive, step=problem.step, start=states, method=problem.method, update=problem.update
         )
+        excursion = 0.0
         for count, later in enumerate(further):
             moved = max((later[name] - states[name]).abs().max().item() for name in names)
-            if count and moved < tolerance * count * problem.step:
+            if count and moved < min(tolerance * count * problem.step, 0.01 * excursion):
                 period[item] = count
             if period[item] or count == MAX_PERIOD:
                 break
+            excursion = max(excursion, moved)
     return Settling(residual, period)
 
 

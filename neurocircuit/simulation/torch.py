@@ -19,7 +19,7 @@ States = dict[str, torch.Tensor]
 # Elements worked on at once on a CPU: a stimulus of 51 x 51 x 25 stays in the last-level cache, a tile of the pointwise
 # equation in the cache of one core. Both were chosen by measurement (benchmarks/torch_step.py).
 _CHUNK = 1 << 16
-_TILE = 1 << 14
+_TILE = 1 << 16
 
 
 def trajectory(
