@@ -228,10 +228,10 @@ def mely_circuit(
     ----------
     Mély, Linsley and Serre (2018), Psychological Review 125, 769. :cite:p:`mely2018`
     """
-    if preset not in PRESETS:
-        raise ValueError(f"`preset` is {preset!r}; it must be one of {', '.join(PRESETS)}.")
-    chosen = PRESETS[preset]
+    chosen = _preset(preset)
     sizes = chosen.sizes if sizes is None else sizes
+    if not isinstance(sizes, PoolSizes):
+        raise TypeError(f"`sizes` is {sizes!r}; it must be a PoolSizes, such as PoolSizes(centre=1, near=9, far=29).")
     mixing = circulant_gaussian if continuous else discontinuous
     return Circuit(
         system=MELY,
@@ -275,7 +275,7 @@ def two_pool_circuit(inhibition: LateralKernel, excitation: LateralKernel, **cha
 
 def default_inhibition(channels: int, preset: str = "code", boundary: Boundary = "zero") -> Mixture:
     """Return our W^I: U + beta T, normalised to sum 1. A choice of this library, not a published kernel."""
-    chosen = PRESETS[preset]
+    chosen = _preset(preset)
     beta = chosen.parameters.beta
     far = Annulus(chosen.sizes.near, chosen.sizes.far, boundary)
     return Mixture(((1 / (1 + beta), uniform_channels(channels)), (beta / (1 + beta), far)))
@@ -283,9 +283,15 @@ def default_inhibition(channels: int, preset: str = "code", boundary: Boundary =
 
 def default_excitation(channels: int, preset: str = "code", boundary: Boundary = "zero") -> Mixture:
     """Return our W^E: P + Q, normalised to sum 1. A choice of this library, not a published kernel."""
-    sizes = PRESETS[preset].sizes
+    sizes = _preset(preset).sizes
     near = Annulus(sizes.centre, sizes.near, boundary)
     return Mixture(((0.5, near), (0.5, circulant_gaussian(channels, OMEGA))))
+
+
+def _preset(name: str) -> MelyPreset:
+    if name not in PRESETS:
+        raise ValueError(f"`preset` is {name!r}; it must be one of {', '.join(PRESETS)}.")
+    return PRESETS[name]
 
 
 def _leak_cancelling_step(parameters: MelyParameters | TwoPoolParameters) -> Any:

@@ -107,7 +107,8 @@ class LateralKernel(abc.ABC):
         rows = axis_sources(height, half, self.boundary)
         columns = axis_sources(width, half, self.boundary)
         target = np.arange(height * width).reshape(height, width)
-        found: list[tuple[IntArray, IntArray, FloatArray]] = []
+        nothing = np.empty(0, dtype=np.int64)
+        found: list[tuple[IntArray, IntArray, FloatArray]] = [(nothing, nothing, np.empty(0))]
         for dy, dx in np.argwhere(np.any(kernel != 0, axis=(0, 1))):
             y, x = rows[:, dy], columns[:, dx]
             inside = (y >= 0)[:, None] & (x >= 0)[None, :]
@@ -327,7 +328,7 @@ class Dense(LateralKernel):
 
     def __post_init__(self) -> None:
         weights = np.array(self.weights, dtype=np.float64)
-        if weights.ndim != 4 or weights.shape[0] != weights.shape[1]:
+        if weights.ndim != 4 or weights.shape[0] != weights.shape[1] or not weights.size:
             raise ValueError(f"`weights` has the shape {weights.shape}; expected (channel, channel, dy, dx).")
         if weights.shape[2] % 2 == 0 or weights.shape[3] % 2 == 0 or weights.shape[2] != weights.shape[3]:
             raise ValueError(f"`weights` has the shape {weights.shape}; expected square kernels of odd size.")
@@ -451,6 +452,7 @@ def gaussian(channels: int, size: int, spread: float, boundary: Boundary = "zero
     spread : float
         Standard deviation in pixels; positive.
     """
+    _check_channels(channels)
     _check_size(size, "size")
     _check_spread(spread)
     line = norm.pdf(np.arange(size) - size // 2, scale=spread)

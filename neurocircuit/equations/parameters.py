@@ -122,7 +122,7 @@ class ParameterSet:
 def _check(field: dataclasses.Field[Any], value: Any) -> None:
     meta: Mapping[str, Any] = field.metadata[_METADATA]
     default = meta["default"]
-    if isinstance(value, bool) or np.ndim(value) != 0 or not np.issubdtype(np.asarray(value).dtype, np.number):
+    if isinstance(value, bool) or np.ndim(value) != 0 or np.asarray(value).dtype.kind not in "iuf":
         raise TypeError(f"`{field.name}` is {value!r}; it must be one number, such as {default}.")
     if brian2.get_dimensions(value) != brian2.get_dimensions(default):
         unit = unit_name(default)

@@ -10,6 +10,7 @@ from typing import Any
 import brian2
 import sympy
 from brian2.core.variables import Constant
+from brian2.equations.equations import EquationError
 from brian2.parsing.expressions import parse_expression_dimensions
 from brian2.parsing.sympytools import str_to_sympy
 
@@ -48,6 +49,13 @@ class OdeSystem:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "symbols", tuple(self.symbols))
+        try:
+            names = set(self.odes.names)
+        except (SyntaxError, EquationError) as error:
+            raise ValueError(f"`text` of {self.name} cannot be read: {error}") from error
+        if names != set(self.odes.diff_eq_names):
+            others = _listed(names - set(self.odes.diff_eq_names))
+            raise ValueError(f"`text` of {self.name} defines {others} without a derivative; write only dx/dt = lines.")
         self._check_names()
         self._check_units()
 
@@ -126,7 +134,13 @@ class OdeSystem:
         for name in self.odes.stochastic_variables:
             variables[name] = Constant(name, 1.0, brian2.second.dim**-0.5)
         for state, expression in self.expressions().items():
-            wanted = self.symbol(state).dimensions / brian2.second.dim
+            dimensions = self.symbol(state).dimensions
+            if self.odes[state].dim is not dimensions:
+                raise ValueError(
+                    f"`{state}` of {self.name} has the unit {self.odes[state].unit} in `text` but "
+                    f"{self.symbol(state).brian_unit} in `symbols`; they must be the same."
+                )
+            wanted = dimensions / brian2.second.dim
             try:
                 found = parse_expression_dimensions(expression, variables)
             except brian2.DimensionMismatchError as error:

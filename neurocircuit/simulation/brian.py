@@ -24,7 +24,7 @@ from neurocircuit.equations import ParameterSet
 from neurocircuit.errors import BackendUnavailableError
 from neurocircuit.simulation import cuda
 from neurocircuit.simulation.brian_pools import build_network
-from neurocircuit.simulation.problem import FloatArray, Problem, Trajectory, check_finite
+from neurocircuit.simulation.problem import FloatArray, Problem, Trajectory, non_finite_error
 
 __all__ = ["compiler_problem", "generate", "run"]
 
@@ -74,7 +74,8 @@ def compiler_problem() -> str:
 def _run_runtime(
     problem: Problem, stimuli: Sequence[tuple[ParameterSet, int]], device: str, pools: str
 ) -> Iterator[Trajectory]:
-    with _device("runtime"), _preferences({"codegen.target": device, **_cpp_flags()}):
+    quiet = np.errstate(all="ignore")  # overflow is reported by _read, with the state and the time
+    with _device("runtime"), _preferences({"codegen.target": device, **_cpp_flags()}), quiet:
         model = _build(problem, device, pools)
         model.network.store()
         for parameters, item in stimuli:
@@ -154,8 +155,10 @@ def _read(problem: Problem, model: _Model) -> Trajectory:
             whole = np.concatenate([recorded, kept[None]]) if len(recorded) < len(problem.sample_steps) else recorded
             samples[name] = whole[:, None]
             for at_step, values in zip(problem.sample_steps.tolist(), whole, strict=True):
-                check_finite(problem, name, values, at_step)
-        check_finite(problem, name, last, problem.steps)
+                if not np.isfinite(values).all():
+                    raise non_finite_error(problem, name, at_step)
+        if not np.isfinite(last).all():
+            raise non_finite_error(problem, name, problem.steps)
         final[name] = last[None]
     return Trajectory(samples, final)
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurocircuit.circuits import Circuit
-from neurocircuit.equations import METHODS, to_float
+from neurocircuit.equations import METHODS, ParameterSet, to_float
 from neurocircuit.errors import NonFiniteError, StepSizeWarning
 
 __all__ = ["Problem", "Record", "Trajectory", "Unit", "Update", "make_problem"]
@@ -99,6 +99,7 @@ class Trajectory:
 def make_problem(
     circuit: Circuit,
     drive: Any,
+    parameter_sets: Sequence[ParameterSet],
     *,
     step: Any,
     steps: int,
@@ -121,7 +122,7 @@ def make_problem(
             StepSizeWarning,
             stacklevel=3,
         )
-    h = _check_step(circuit, step)
+    h = _check_step(circuit, parameter_sets, step)
     if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
         raise ValueError(f"`steps` is {steps!r}; it must be a whole number of steps, at least 1.")
     return Problem(
@@ -137,11 +138,9 @@ def make_problem(
     )
 
 
-def check_finite(problem: Problem, name: str, values: Any, at_step: int) -> None:
-    """Raise NonFiniteError if a state holds a NaN or an infinity."""
-    if np.all(np.isfinite(values)):
-        return
-    raise NonFiniteError(
+def non_finite_error(problem: Problem, name: str, at_step: int) -> NonFiniteError:
+    """Return the error that says which state left the finite numbers, and when."""
+    return NonFiniteError(
         f"state `{name}` of {problem.circuit.name} is not finite after step {at_step}, at "
         f"{at_step * problem.step:g} ms (step size {problem.step:g} ms; checked at the recorded samples and at the "
         "end). Use a smaller `step`."
@@ -154,7 +153,11 @@ def _check_choice(argument: str, value: Any, allowed: Any) -> None:
 
 
 def _check_field(name: str, value: Any) -> FloatArray:
-    field = np.asarray(value, dtype=np.float64)
+    try:
+        given = np.asarray(value)
+        field = given.astype(np.float64, casting="same_kind") if given.size else given
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"`{name}` is not an array of real numbers: {error}.") from error
     if field.ndim == 3:
         field = field[None]
     if field.ndim != 4 or 0 in field.shape:
@@ -170,14 +173,14 @@ def _check_field(name: str, value: Any) -> FloatArray:
     return field
 
 
-def _check_step(circuit: Circuit, step: Any) -> float:
-    if brian2.get_dimensions(step) != brian2.second.dim or np.ndim(step) != 0:
+def _check_step(circuit: Circuit, parameter_sets: Sequence[ParameterSet], step: Any) -> float:
+    if not isinstance(step, brian2.Quantity) or step.dim != brian2.second.dim or np.ndim(step) != 0:
         raise ValueError(f"`step` is {step!r}; it must be one time with its unit, such as 1*ms.")
     h = to_float(step)
     if not (np.isfinite(h) and h > 0):
         raise ValueError(f"`step` is {step!r}; it must be positive and finite, such as 1*ms.")
     if circuit.leak_cancelling_step is not None:
-        limit = to_float(circuit.leak_cancelling_step(circuit.parameters))
+        limit = min(to_float(circuit.leak_cancelling_step(parameters)) for parameters in parameter_sets)
         if h >= limit * (1 - 1e-9):
             warnings.warn(
                 f"`step` is {h:g} ms, at or above eta/eps**2 = {limit:g} ms. That step turns the equation into the "
@@ -196,7 +199,8 @@ def _starting_states(circuit: Circuit, drive: FloatArray, start: str | Mapping[s
     if start == "zeros":
         return {name: np.zeros_like(drive) for name in states}
     if not isinstance(start, Mapping) or set(start) != set(states):
-        raise ValueError(f"`start` is {start!r}; it must be 'drive', 'zeros' or a mapping with the states {states}.")
+        given = sorted(start) if isinstance(start, Mapping) else start
+        raise ValueError(f"`start` is {given!r}; it must be 'drive', 'zeros' or a mapping with the states {states}.")
     found = {}
     for name in states:
         field = _check_field(f"start[{name!r}]", start[name])

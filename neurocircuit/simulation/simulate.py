@@ -107,10 +107,21 @@ def simulate(
     >>> result.h2.dims
     ('time', 'batch', 'channel', 'y', 'x')
     """
-    problem = make_problem(
-        circuit, drive, step=step, steps=steps, method=method, update=update, start=start, record=record, units=units
-    )
+    if not tolerance > 0:
+        raise ValueError(f"`tolerance` is {tolerance!r}; it must be greater than 0, such as {TOLERANCE:g} per ms.")
     sets = [circuit.parameters] if parameter_sets is None else _check_parameter_sets(circuit, parameter_sets)
+    problem = make_problem(
+        circuit,
+        drive,
+        sets,
+        step=step,
+        steps=steps,
+        method=method,
+        update=update,
+        start=start,
+        record=record,
+        units=units,
+    )
     trajectories = _run(problem, sets, device, dtype, pools)
     results = [
         to_dataset(problem, parameters, trajectory, tolerance, device=device, dtype=dtype)
@@ -169,6 +180,7 @@ def generate_program(
     problem = make_problem(
         circuit,
         drive,
+        [circuit.parameters],
         step=step,
         steps=steps,
         method="euler",

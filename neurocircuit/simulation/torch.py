@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from neurocircuit.circuits import Circuit
 from neurocircuit.equations import ParameterSet, compile_step
-from neurocircuit.simulation.problem import Problem, Trajectory, Update, check_finite
+from neurocircuit.simulation.problem import Problem, Trajectory, Update, non_finite_error
 
 __all__ = ["run", "trajectory"]
 
@@ -118,7 +118,8 @@ def _run_chunk(
     for count, states in enumerate(states_at):
         if count in wanted or count == problem.steps:
             for name in names:
-                check_finite(problem, name, states[name].sum().item(), count)
+                if not states[name].isfinite().all():
+                    raise non_finite_error(problem, name, count)
         if count in wanted:
             for name in names:
                 samples[name].append(problem.keep(states[name]).cpu().numpy())
@@ -141,9 +142,9 @@ def _tiled(step: Callable[..., States]) -> Callable[[States, Mapping[str, torch.
         drive = constants["drive"]
         values = {**constants, **fields}
         wants_gradient = torch.is_grad_enabled() and any(value.requires_grad for value in values.values())
-        if drive.device.type != "cpu" or drive.numel() <= _TILE or wants_gradient:
+        batch, channels, height, width = np.broadcast_shapes(*(tuple(field.shape) for field in fields.values()))
+        if drive.device.type != "cpu" or batch * channels * height * width <= _TILE or wants_gradient:
             return step(values, h)
-        batch, channels, height, width = drive.shape
         per_tile = max(1, _TILE // (height * width))
         scalars = {name: value for name, value in values.items() if value.ndim == 0}
         arrays = {name: value for name, value in values.items() if value.ndim != 0}
@@ -159,7 +160,7 @@ def _tiled(step: Callable[..., States]) -> Callable[[States, Mapping[str, torch.
                 }
                 for name, value in step({**scalars, **tile}, h).items():
                     if name not in result:
-                        result[name] = torch.empty_like(drive)
+                        result[name] = drive.new_empty((batch, channels, height, width))
                     result[name][item : item + 1, channel : channel + per_tile] = value
         return result
 

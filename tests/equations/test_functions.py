@@ -1,0 +1,80 @@
+"""Every function of the registry exists, and means the same, in every language."""
+
+import ctypes
+import shutil
+import subprocess
+
+import brian2
+import numpy as np
+import pytest
+import torch
+
+from neurocircuit.equations import FUNCTIONS
+
+VALUES = np.array([-np.inf, -710.0, -3.5, -1e-300, -0.0, 0.0, 1e-300, 0.25, 1.0, 3.5, 40.0, np.inf, np.nan])
+OURS = [name for name, function in FUNCTIONS.items() if not function.known_to_brian]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_has_every_form(name):
+    function = FUNCTIONS[name]
+    assert function.name == name
+    assert function.meaning
+    assert callable(function.numpy)
+    assert callable(function.torch)
+    assert "{}" in function.latex
+    assert function.latex.format("x") != function.latex
+    if function.known_to_brian:
+        assert name in brian2.DEFAULT_FUNCTIONS
+    else:
+        for language in ("cpp", "cuda", "cython"):
+            assert f"{name}(double x)" in getattr(function, language), language
+
+
+def test_rectify_is_ours_and_the_others_are_brian2s():
+    assert OURS == ["rectify"]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_numpy_and_torch_agree_and_propagate_nan(name):
+    function = FUNCTIONS[name]
+    with np.errstate(all="ignore"):
+        ours = function.numpy(VALUES)
+    theirs = function.torch(torch.from_numpy(VALUES)).numpy()
+    np.testing.assert_allclose(theirs, ours, rtol=4e-16, atol=0)
+    assert np.isnan(ours[-1])
+    assert np.isnan(theirs[-1])
+
+
+def test_rectify_is_max_of_x_and_zero():
+    expected = [0, 0, 0, 0, 0, 0, 1e-300, 0.25, 1, 3.5, 40, np.inf, np.nan]
+    np.testing.assert_array_equal(FUNCTIONS["rectify"].numpy(VALUES), expected)
+
+
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name != "rectify"])
+def test_an_elementary_function_is_the_one_brian2_means(name):
+    positive = VALUES[5:-2]
+    np.testing.assert_array_equal(FUNCTIONS[name].numpy(positive[1:]), brian2.DEFAULT_FUNCTIONS[name](positive[1:]))
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ to compile the source with")
+@pytest.mark.parametrize("language", ["cpp", "cuda"])
+@pytest.mark.parametrize("name", OURS)
+def test_the_compiled_source_agrees_with_numpy(name, language, tmp_path):
+    source = tmp_path / "function.cpp"
+    # The qualifiers of CUDA mean nothing to a host compiler.
+    source.write_text(
+        "#define __host__\n#define __device__\n"
+        + getattr(FUNCTIONS[name], language)
+        + f'extern "C" double call(double x) {{ return {name}(x); }}\n'
+    )
+    library = tmp_path / "function.so"
+    subprocess.run(["g++", "-O2", "-shared", "-fPIC", str(source), "-o", str(library)], check=True)
+    call = ctypes.CDLL(str(library)).call
+    call.argtypes, call.restype = [ctypes.c_double], ctypes.c_double
+    np.testing.assert_array_equal([call(x) for x in VALUES], FUNCTIONS[name].numpy(VALUES))
+
+
+def test_the_registry_cannot_be_changed_by_accident():
+    with pytest.raises(TypeError):
+        FUNCTIONS["exp"] = FUNCTIONS["tanh"]
