@@ -3,6 +3,7 @@
 import os
 
 # Figures are drawn without a screen.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import numpy as np

@@ -2,17 +2,26 @@
 
 A box is summed by running sums along one axis and then the other, so its cost does not depend on its size and is
 linear in the number of pixels. Running sums beat a banded-matrix product at every field size measured
-(``benchmarks/pools.py``) and, unlike a two-dimensional integral image, their rounding error stays that of one row.
+(``benchmarks/torch_step.py``) and, unlike a two-dimensional integral image, their rounding error stays that of one row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 
-from neurocircuit.connectivity.kernels import Annulus, Boundary, Box, ChannelMixing, Dense, LateralKernel, Mixture
+from neurocircuit.connectivity.kernels import (
+    Annulus,
+    Boundary,
+    Box,
+    BoxTerm,
+    ChannelMixing,
+    Dense,
+    LateralKernel,
+    Mixture,
+)
 
 __all__ = ["Operator", "as_operator", "box_sum"]
 
@@ -39,7 +48,7 @@ def as_operator(kernel: LateralKernel, dtype: torch.dtype, device: torch.device 
         channel, ``[batch, 1, y, x]``.
     """
     if isinstance(kernel, Box | Annulus):
-        return lambda field: _box_terms(kernel, field)
+        return lambda field: _square_sums(field, kernel.terms, kernel.boundary)
     if isinstance(kernel, ChannelMixing):
         if kernel.is_uniform:
             weight = kernel.by_lag[0]
@@ -62,27 +71,29 @@ def pad(field: torch.Tensor, width: int, boundary: Boundary) -> torch.Tensor:
 
 def box_sum(field: torch.Tensor, size: int, boundary: Boundary) -> torch.Tensor:
     """Return the plain sum over a square of `size` pixels around every pixel of ``[..., channel, y, x]``."""
-    return _running_sum(_running_sum(field, size, -1, boundary), size, -2, boundary)
+    return _square_sums(field, (BoxTerm(size, 1.0),), boundary)
 
 
-def _box_terms(kernel: Box | Annulus, field: torch.Tensor) -> torch.Tensor:
-    first, *others = kernel.terms
-    total = box_sum(field, first.size, kernel.boundary).mul(first.weight)
-    for term in others:
-        total = torch.add(total, box_sum(field, term.size, kernel.boundary), alpha=term.weight)
+def _square_sums(field: torch.Tensor, terms: Sequence[BoxTerm], boundary: Boundary) -> torch.Tensor:
+    """Add up weighted sums over squares, which share the running sum along y."""
+    if boundary != "zero":
+        margin = max(term.size for term in terms) // 2
+        height, width = field.shape[-2:]
+        wide = _square_sums(pad(field, margin, boundary), terms, "zero")
+        return wide[..., margin : margin + height, margin : margin + width]
+    running = field.cumsum(-2)
+    total = torch.zeros_like(field)
+    for size, weight in terms:
+        part = field if size == 1 else _window(_window(running, size, -2).cumsum(-1), size, -1)
+        total = total.add_(part, alpha=weight)
     return total
 
 
-def _running_sum(field: torch.Tensor, size: int, axis: int, boundary: Boundary) -> torch.Tensor:
-    """Sum over windows of `size` along one axis: the difference of two running sums `size` apart."""
-    if size == 1:
-        return field
-    half, length = size // 2, field.shape[axis]
-    if boundary != "zero":
-        widths = (half, half, 0, 0) if axis == -1 else (0, 0, half, half)
-        field = F.pad(field, widths, mode=_PAD_MODE[boundary])
-        lead = (1, 0, 0, 0) if axis == -1 else (0, 0, 1, 0)
-    else:
-        lead = (half + 1, half, 0, 0) if axis == -1 else (0, 0, half + 1, half)
-    running = F.pad(field, lead).cumsum(axis)
-    return running.narrow(axis, size, length) - running.narrow(axis, 0, length)
+def _window(running: torch.Tensor, size: int, axis: int) -> torch.Tensor:
+    """Turn a running sum along an axis into sums over windows of `size`: the difference of its values at both ends."""
+    half, length = size // 2, running.shape[axis]
+    total = torch.empty_like(running)
+    total.narrow(axis, 0, length - half).copy_(running.narrow(axis, half, length - half))
+    total.narrow(axis, length - half, half).copy_(running.narrow(axis, length - 1, 1))
+    total.narrow(axis, half + 1, length - half - 1).sub_(running.narrow(axis, 0, length - half - 1))
+    return total

@@ -132,6 +132,11 @@ def _synapses(pool: Pool, neurons: Any, shape: FieldShape, clock: Any) -> Any:
     return synapses
 
 
+def _ring(inner: int, outer: int) -> list[int]:
+    """Return the distances further than `inner` and not further than `outer`, on both sides."""
+    return [distance for distance in range(-outer, outer + 1) if abs(distance) > inner]
+
+
 class _Wiring:
     """Collects the groups, links and operations of all fast pools of a circuit, then creates them in Brian2."""
 
@@ -177,31 +182,39 @@ class _Wiring:
         return made
 
     def _terms(self, pool: Pool, number: int, part: _Part) -> Iterator[str]:
-        """Yield the summands of a pool, as expressions in the variables of the circuit's group."""
-        kernel = part.kernel
-        if isinstance(kernel, ChannelMixing):
-            yield from self._channel_terms(pool, part.weight, kernel)
-            return
-        for rank, term in enumerate(kernel.terms):
-            weight = repr(part.weight * term.weight)
-            if term.size == 1:
-                yield f"{weight}*{pool.source}"
-                continue
-            line = self._line_sum(f"{pool.name}_{number}_{rank}", pool.source, term.size, kernel)
-            for offset in range(term.size):
-                index = self._offsets("circuit", "down", -2, kernel, term.size, offset)
-                yield f"{weight}*{self.groups['circuit'].link(f'{line}_{offset}', 'lines', line, index)}"
+        """Yield the summands of a part of a pool, as expressions in the variables of the circuit's group."""
+        if isinstance(part.kernel, ChannelMixing):
+            yield from self._channel_terms(pool, part.weight, part.kernel)
+        else:
+            yield from self._square_terms(f"{pool.name}_{number}", pool.source, part.weight, part.kernel)
 
-    def _line_sum(self, name: str, state: str, size: int, kernel: Box | Annulus) -> str:
-        """Sum `size` neighbours along x into a variable of ``lines``, and return its name."""
-        lines = self.groups["lines"]
-        copy = self._ghosted_copy(state)
-        terms = []
-        for offset in range(size):
-            index = self._offsets("lines", "right", -1, kernel, size, offset)
-            terms.append(lines.link(f"{state}_{index}", "lines", copy, index))
-        self._accumulate("lines", lines.variable(f"line_{name}"), terms)
-        return f"line_{name}"
+    def _square_terms(self, name: str, state: str, weight: float, kernel: Box | Annulus) -> Iterator[str]:
+        """Yield one summand per row of a kernel made of nested squares.
+
+        The sum along x grows from the smallest square to the largest. A row then reads one variable only: the weighted
+        sum of those lines whose squares reach it.
+        """
+        lines, line, reach = self.groups["lines"], self._ghosted_copy(state), 0
+        found: list[tuple[int, str]] = []
+        for square in sorted(kernel.terms):
+            half = square.size // 2
+            indices = [self._neighbour("lines", "right", -1, kernel, distance) for distance in _ring(reach, half)]
+            if indices:
+                links = [lines.link(f"{state}_{index}", "lines", f"copy_{state}", index) for index in indices]
+                grown = lines.variable(f"line_{name}_{square.size}")
+                self._accumulate("lines", grown, [line, *links])
+                line = grown
+            found.append((half, f"{weight * square.weight!r}*{line}"))
+            reach = half
+        rows = [lines.variable(f"row_{name}_{rank}") for rank in range(len(found))]
+        sums = [" + ".join(text for _, text in found[rank:]) for rank in range(len(found))]
+        self.operations.append(("lines", "\n".join(f"{row} = {total}" for row, total in zip(rows, sums, strict=True))))
+        reach = -1
+        for row, (half, _) in zip(rows, found, strict=True):
+            for distance in _ring(reach, half):
+                index = self._neighbour("circuit", "down", -2, kernel, distance)
+                yield self.groups["circuit"].link(f"{row}_{index}", "lines", row, index)
+            reach = half
 
     def _ghosted_copy(self, state: str) -> str:
         """Copy a state into ``lines``, whose last unit, the ghost, stays zero, and return the copy's name."""
@@ -223,11 +236,9 @@ class _Wiring:
             self._accumulate("pixels", pixels.variable(total), terms)
         return total
 
-    def _offsets(self, group: str, word: str, axis: int, kernel: Box | Annulus, size: int, offset: int) -> str:
-        """Declare the index of every unit's neighbour along an axis, and return its name."""
-        distance = offset - size // 2
-        sign = "p" if distance >= 0 else "m"
-        name = f"{word}_{kernel.boundary}_{sign}{abs(distance)}"
+    def _neighbour(self, group: str, word: str, axis: int, kernel: Box | Annulus, distance: int) -> str:
+        """Declare the index of every unit's neighbour at a distance along an axis, and return its name."""
+        name = f"{word}_{kernel.boundary}_{'p' if distance >= 0 else 'm'}{abs(distance)}"
         if name not in self.groups[group].values:
             source = axis_sources(self.shape[axis], abs(distance), kernel.boundary)[:, 0 if distance < 0 else -1]
             # One more slab, of ghosts, at the end: that is where the index -1 of a neighbour outside the field points.
@@ -243,7 +254,8 @@ class _Wiring:
             pixel = neurons.index("pixel", np.arange(self.units) % self.pixels)
             yield f"{weight * kernel.by_lag[0]!r}*{neurons.link(f'pixel_{total}', 'pixels', total, pixel)}"
             return
-        for lag, value in enumerate(kernel.by_lag):
+        yield f"{weight * kernel.by_lag[0]!r}*{state}"
+        for lag, value in list(enumerate(kernel.by_lag))[1:]:
             index = neurons.index(f"lag_{lag}", np.roll(self.unit, -lag, axis=0).ravel())
             yield f"{weight * value!r}*{neurons.link(f'{state}_lag_{lag}', 'circuit', state, index)}"
 
