@@ -137,7 +137,7 @@ def save_tables(output: Path, name: str, tables: Mapping[str, Table], *, seed: i
         text = io.StringIO()
         writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
         _write(output / f"{name}_{table}.csv", text.getvalue())
     _write(output / f"{name}.json", json.dumps(header, indent=2) + "\n")
     print(f"\nwritten to {output}/{name}*.csv and {name}.json")
