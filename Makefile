@@ -71,7 +71,9 @@ sims-quick: $(VENV)/.run
 	done
 
 bench: $(VENV)/.run
-	@set -e; for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python $$script; done
+	@set -e; for script in torch_step brian_pools devices; do \
+	  echo "benchmarks/$$script.py"; $(BIN)/python benchmarks/$$script.py; \
+	done
 
 cuda-check: $(VENV)/.cuda
 	$(BIN)/python -m pytest --slow tests/simulation/test_cuda.py
