@@ -12,7 +12,7 @@ import sympy
 from brian2.core.variables import Constant
 from brian2.equations.equations import EquationError
 from brian2.parsing.expressions import parse_expression_dimensions
-from brian2.parsing.sympytools import str_to_sympy
+from brian2.parsing.rendering import SympyNodeRenderer
 
 from neurocircuit.equations.functions import FUNCTIONS
 from neurocircuit.equations.symbols import Role, Symbol
@@ -83,8 +83,10 @@ class OdeSystem:
 
     def sympy_expressions(self) -> dict[str, Any]:
         """Return the right-hand sides as sympy expressions, parsed by Brian2's own parser, in the order written."""
+        # The renderer behind Brian2's str_to_sympy, which itself caches what it parsed, evaluated or not.
+        renderer = SympyNodeRenderer()
         with sympy.evaluate(False):
-            return {state: str_to_sympy(code) for state, code in self.expressions().items()}
+            return {state: renderer.render_expr(code) for state, code in self.expressions().items()}
 
     def brian(self) -> Any:
         """Return the complete Brian2 ``Equations``: the ODEs and a declaration of everything they use."""
