@@ -40,7 +40,7 @@ from neurocircuit import PoolSizes, cli, mely_circuit
 from neurocircuit.circuits import Circuit
 from neurocircuit.connectivity import Annulus
 from neurocircuit.connectivity.kernels import axis_sources
-from neurocircuit.simulation.brian import _LINKS_PER_PASS, _device
+from neurocircuit.simulation.brian import LINKS_PER_PASS, brian_device
 from neurocircuit.simulation.brian_pools import build_network
 
 STEP = 1 * ms
@@ -77,7 +77,7 @@ class Case:
         """Return the four-pool circuit."""
         return mely_circuit(self.channels, sizes=self.sizes)
 
-    def fast(self, circuit: Circuit | None = None, links: int = _LINKS_PER_PASS["cpp"]) -> Build:
+    def fast(self, circuit: Circuit | None = None, links: int = LINKS_PER_PASS["cpp"]) -> Build:
         """Return the builder of the library's fast form."""
         return self._builder(circuit or self.circuit(), explicit=False, links=links)
 
@@ -140,7 +140,7 @@ def one_pool(case: Case, steps: int, repeats: int) -> Table:
     builders = {
         "explicit": case.explicit(circuit),
         "chained_synapses": chained(case),
-        f"linked_{_LINKS_PER_PASS['cpp']}_at_once": case.fast(circuit),
+        f"linked_{LINKS_PER_PASS['cpp']}_at_once": case.fast(circuit),
         f"linked_{width}_at_once": case.fast(circuit, links=width),
     }
     return _rows(case, builders, circuit, steps, repeats)
@@ -190,7 +190,7 @@ def run_programs(
     drive = np.random.default_rng(SEED).random(int(np.prod(case.shape)))
     found: dict[str, Run] = {}
     for name, build in builders.items():
-        with tempfile.TemporaryDirectory(prefix="neurocircuit_") as directory, _device("cpp", directory):
+        with tempfile.TemporaryDirectory(prefix="neurocircuit_") as directory, brian_device("cpp", directory):
             neurons, objects = build(brian2.Clock(STEP, name="circuit_clock*"))
             values = {**circuit.parameters.quantities(), "drive": drive}
             for variable, value in (values | dict.fromkeys(circuit.system.states, drive)).items():

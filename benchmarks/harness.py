@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from neurocircuit.files import atomic
 from neurocircuit.simulation import package_versions
 
 __all__ = ["check_equal", "median_times", "paired_times", "peak_growth", "print_table", "save_tables"]
@@ -132,7 +133,6 @@ def save_tables(output: Path, name: str, tables: Mapping[str, Table], *, seed: i
         "settings": settings,
         "tables": {table: f"{name}_{table}.csv" for table in tables},
     }
-    output.mkdir(parents=True, exist_ok=True)
     for table, rows in tables.items():
         text = io.StringIO()
         writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
@@ -161,9 +161,5 @@ def _cpu_name() -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with atomic(path) as partial:
         partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

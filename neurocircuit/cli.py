@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import sys
 import tempfile
 import warnings
@@ -13,17 +12,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from brian2 import ms
 from matplotlib.figure import Figure
 
-from neurocircuit.circuits import Circuit
-from neurocircuit.equations import ParameterSet, unit_name
+from neurocircuit.equations import ParameterSet, from_float, unit_name
 from neurocircuit.errors import BackendUnavailableError, NonFiniteError
+from neurocircuit.files import atomic
 
 __all__ = [
     "changed",
     "check_output_folder",
-    "lesion",
     "one_line_errors",
     "parameter_flags",
     "report_checks",
@@ -50,13 +47,8 @@ def changed(flags: Any, parameters: type[ParameterSet]) -> dict[str, Any]:
     for symbol in parameters.symbols():
         value = getattr(flags, symbol.name)
         if value is not None:
-            found[symbol.name] = value * ms if unit_name(symbol.unit) else value
+            found[symbol.name] = from_float(value, symbol.unit)
     return found
-
-
-def lesion(circuit: Circuit, pools: tuple[str, ...]) -> Circuit:
-    """Return the circuit without some of its pools; as it is if none is named."""
-    return circuit.lesioned(*pools) if pools else circuit
 
 
 def check_output_folder(folder: Path) -> Path:
@@ -89,13 +81,8 @@ def save_figure(figure: Figure, path: Path) -> Path:
     OSError
         If the folder cannot be made or written to.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        figure.savefig(partial, format="png", pil_kwargs={"optimize": True})
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with atomic(path) as partial:
+        figure.savefig(partial, format="png")
     return path
 
 

@@ -5,7 +5,7 @@ the surround when the two are close (repulsion), towards it when they are far ap
 draws that curve beside the one of human observers (O'Toole and Wenderoth 1977). With ``--image`` it shows the oriented
 energy of a photograph before and after the circuit instead, and where the far surround suppresses.
 
-It takes about half a minute on one core, or some seconds with ``--quick``.
+With ``--quick`` it takes some seconds.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Config:
 def build_circuit(config: Config, channels: int) -> Circuit:
     """Return the circuit that the flags describe."""
     changes = cli.changed(config.parameters, MelyParameters)
-    return cli.lesion(mely_circuit(channels, config.preset, **changes), config.lesion)
+    return mely_circuit(channels, config.preset, **changes).lesioned(*config.lesion)
 
 
 def run(config: Config) -> xr.Dataset:

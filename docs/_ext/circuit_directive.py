@@ -11,6 +11,7 @@ from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from neurocircuit.analysis import TILT_CHANNELS
 from neurocircuit.circuits import (
     PRESETS,
     Circuit,
@@ -22,12 +23,9 @@ from neurocircuit.circuits import (
 from neurocircuit.circuits.mely import OMEGA
 from neurocircuit.equations import FUNCTIONS, equations_latex, parameter_rows, to_float, unit_name
 
-# The published tilt experiment has 25 orientation channels.
-_CHANNELS = 25
-
 CIRCUITS: Mapping[str, Callable[[], Circuit]] = {
-    "mely": lambda: mely_circuit(_CHANNELS),
-    "two-pool": lambda: two_pool_circuit(default_inhibition(_CHANNELS), default_excitation(_CHANNELS)),
+    "mely": lambda: mely_circuit(TILT_CHANNELS),
+    "two-pool": lambda: two_pool_circuit(default_inhibition(TILT_CHANNELS), default_excitation(TILT_CHANNELS)),
 }
 
 
@@ -105,7 +103,7 @@ def _preset_values(name: str) -> dict[str, str]:
 
 def shared_values() -> list[str]:
     """Return one sentence with the constants that no preset changes and that are not circuit parameters."""
-    step = mely_circuit(_CHANNELS)
+    step = mely_circuit(TILT_CHANNELS)
     limit: Any = step.leak_cancelling_step(step.parameters) if step.leak_cancelling_step else None
     return [
         rf"Every preset has :math:`\omega = {OMEGA:g}` (the width of Q's Gaussian, as a fraction of the feature range)"

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 import xarray as xr
 
+from neurocircuit.analysis.options import refuse_options
 from neurocircuit.circuits import Circuit
 from neurocircuit.simulation import simulate
 from neurocircuit.stimuli import filter_orientations, oriented_energy
@@ -56,6 +57,9 @@ def photograph_experiment(circuit: Circuit, photograph: Any, *, channels: int = 
     ValueError
         As for `neurocircuit.stimuli.oriented_energy` and `neurocircuit.simulate`.
     """
+    refuse_options(options, "record", "units", "parameter_sets")
+    if "pool_t" not in {pool.name for pool in circuit.pools}:
+        raise ValueError(f"`circuit` is {circuit.name}, which has no pool T (tuned suppression) to show.")
     drive = oriented_energy(photograph, channels)
     final = simulate(circuit, drive, record="last", **options).isel(time=0, batch=0)
     # The pools of the final state, by the circuit's own operators.

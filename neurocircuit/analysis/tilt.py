@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from neurocircuit.analysis.options import refuse_options
 from neurocircuit.analysis.tilt_curves import HUMAN_TILT, SURROUND_ANGLES, pearson_r, rms_error
 from neurocircuit.circuits import Circuit
 from neurocircuit.simulation import simulate
@@ -23,7 +24,6 @@ from neurocircuit.stimuli import (
 
 __all__ = [
     "TILT_CHANNELS",
-    "TILT_SCALE",
     "size_tuning",
     "tilt_displays",
     "tilt_drive",
@@ -33,9 +33,8 @@ __all__ = [
 
 FloatArray = npt.NDArray[np.float64]
 
-#: Channels and tuning width of the tilt experiment in the authors' public code (contextual_model, experiment f3a).
+#: Channels of the tilt experiment in the authors' public code (contextual_model, experiment f3a).
 TILT_CHANNELS = 25
-TILT_SCALE = 0.40
 
 
 def tilt_displays(angles: Sequence[float] = SURROUND_ANGLES, geometry: CentreSurround | None = None) -> FloatArray:
@@ -68,7 +67,7 @@ def tilt_drive(
     angles: Sequence[float] = SURROUND_ANGLES, geometry: CentreSurround | None = None, channels: int = TILT_CHANNELS
 ) -> FloatArray:
     """Return the drive of the tilt experiment, (surround_angle, channel, y, x), in the published circular code."""
-    return encode(tilt_displays(angles, geometry), channels, "circular", TILT_SCALE)
+    return encode(tilt_displays(angles, geometry), channels)
 
 
 def tilt_shift(output: Any, drive: Any, axis: int = -1) -> FloatArray:
@@ -141,6 +140,7 @@ def tilt_experiment(
     ValueError
         If the output at the centre ends silent, and as for `tilt_displays` and `neurocircuit.simulate`.
     """
+    refuse_options(options, "record", "units", "parameter_sets")
     geometry = CentreSurround() if geometry is None else geometry
     y, x = geometry.readout
     drive = tilt_drive(angles, geometry, channels)
@@ -210,10 +210,11 @@ def size_tuning(
     ValueError
         As for `neurocircuit.stimuli.patch_display` and `neurocircuit.simulate`.
     """
+    refuse_options(options, "record", "units", "parameter_sets")
     if not len(sizes):
         raise ValueError("`sizes` is empty; it must hold one or more patch sizes in pixels.")
     displays = np.stack([patch_display(size, value, field) for size in sizes])
-    drive = encode(displays, channels, "circular", TILT_SCALE)
+    drive = encode(displays, channels)
     centre = displays.shape[-1] // 2
     preferred = int(np.abs(preferred_values(channels) - value).argmin())
     found = simulate(circuit, drive, units=[(preferred, centre, centre)], **options)

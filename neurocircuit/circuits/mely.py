@@ -28,6 +28,7 @@ from neurocircuit.equations import OdeSystem, ParameterSet, Symbol, parameter
 
 __all__ = [
     "MELY",
+    "OMEGA",
     "PRESETS",
     "TWO_POOL",
     "MelyParameters",

@@ -28,6 +28,7 @@ __all__ = [
     "LateralKernel",
     "Mixture",
     "SynapseTable",
+    "axis_sources",
     "circulant_gaussian",
     "discontinuous",
     "gaussian",
@@ -304,7 +305,9 @@ class ChannelMixing(LateralKernel):
     def latex(self, source: str) -> str:
         """Return the sum over channels."""
         if self.is_uniform:
-            return rf"\frac{{1}}{{K}} \sum_{{k'}} {source}_{{xyk'}}"
+            mean = math.isclose(self.by_lag[0] * len(self.by_lag), 1)
+            weight = r"\frac{1}{K}" if mean else f"{self.by_lag[0]:.4g}"
+            return rf"{weight} \sum_{{k'}} {source}_{{xyk'}}"
         return rf"\sum_{{k'}} {self.label}_{{k'-k}} {source}_{{xyk'}}"
 
 

@@ -1,8 +1,9 @@
 """Fast torch operators for lateral kernels.
 
 A box is summed by running sums along one axis and then the other, so its cost does not depend on its size and is
-linear in the number of pixels. Running sums beat a banded-matrix product at every field size measured
-(``benchmarks/torch_step.py``) and, unlike a two-dimensional integral image, their rounding error stays that of one row.
+linear in the number of pixels. A product with a banded matrix is faster on small fields, where both are short, and
+slower from 75 pixels on (``box_sum`` of ``benchmarks/torch_step.py``). Rounding errors stay those of one row, unlike
+those of a two-dimensional integral image.
 """
 
 from __future__ import annotations
@@ -70,7 +71,14 @@ def pad(field: torch.Tensor, width: int, boundary: Boundary) -> torch.Tensor:
 
 
 def box_sum(field: torch.Tensor, size: int, boundary: Boundary) -> torch.Tensor:
-    """Return the plain sum over a square of `size` pixels around every pixel of ``[..., channel, y, x]``."""
+    """Return the plain sum over a square of `size` pixels around every pixel of ``[..., channel, y, x]``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the size is not odd and positive, the boundary is unknown, or the square is too large for the field.
+    """
+    Box(size, boundary).check_field((1, field.shape[-2], field.shape[-1]), "size")
     return _square_sums(field, (BoxTerm(size, 1.0),), boundary)
 
 

@@ -2,7 +2,7 @@
 
 from neurocircuit.equations.functions import FUNCTIONS, CircuitFunction
 from neurocircuit.equations.latex import equations_latex, parameter_rows
-from neurocircuit.equations.parameters import ParameterSet, parameter, to_float, unit_name
+from neurocircuit.equations.parameters import ParameterSet, from_float, parameter, to_float, unit_name
 from neurocircuit.equations.symbols import Symbol
 from neurocircuit.equations.system import OdeSystem
 from neurocircuit.equations.torch import METHODS, compile_rhs, compile_step, step_text
@@ -17,6 +17,7 @@ __all__ = [
     "compile_rhs",
     "compile_step",
     "equations_latex",
+    "from_float",
     "parameter",
     "parameter_rows",
     "step_text",

@@ -11,7 +11,7 @@ import numpy as np
 
 from neurocircuit.equations.symbols import Symbol
 
-__all__ = ["ParameterSet", "parameter", "to_float", "unit_name"]
+__all__ = ["ParameterSet", "from_float", "parameter", "to_float", "unit_name"]
 
 _Self = TypeVar("_Self", bound="ParameterSet")
 _METADATA = "neurocircuit"
@@ -45,22 +45,22 @@ def parameter(
     return dataclasses.field(default_factory=lambda: default, metadata={_METADATA: metadata})
 
 
-def time_exponent(value: Any, name: str) -> int:
+def time_exponent(value: Any, name: str) -> float:
     """Return the power of time in a quantity's dimensions, the only dimension circuits of rates have."""
     dimensions = brian2.get_dimensions(value)
-    exponent = dimensions.get_dimension("time")
+    exponent = float(dimensions.get_dimension("time"))
     if dimensions != brian2.second.dim**exponent:
         raise ValueError(
             f"`{name}` has the dimensions {dimensions}; only dimensionless values and powers of time are supported. "
             "Express rates and drives as dimensionless numbers."
         )
-    return int(exponent)
+    return exponent
 
 
 def unit_name(value: Any) -> str:
     """Return the printed unit in which `to_float` gives a value: "ms", "ms^-1" or "" (dimensionless)."""
     exponent = time_exponent(value, "value")
-    return "" if exponent == 0 else "ms" if exponent == 1 else f"ms^{exponent}"
+    return "" if exponent == 0 else "ms" if exponent == 1 else f"ms^{exponent:g}"
 
 
 def to_float(value: Any, name: str = "value") -> float:
@@ -71,7 +71,13 @@ def to_float(value: Any, name: str = "value") -> float:
     ValueError
         If the value has a dimension other than a power of time.
     """
-    return float(np.asarray(value, dtype=float)) * 1000.0 ** time_exponent(value, name)
+    return float(np.asarray(value, dtype=float) * 1000.0 ** time_exponent(value, name))
+
+
+def from_float(number: float, unit: Any) -> Any:
+    """Return a plain float, with time counted in ms, as a quantity of the dimensions of `unit`; undoes `to_float`."""
+    exponent = time_exponent(unit, "unit")
+    return number * brian2.ms**exponent if exponent else number
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

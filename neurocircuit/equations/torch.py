@@ -18,7 +18,7 @@ from brian2.stateupdaters.base import UnsupportedEquationsException
 from neurocircuit.equations.functions import FUNCTIONS
 from neurocircuit.equations.system import OdeSystem
 
-__all__ = ["METHODS", "Derivative", "Step", "compile_rhs", "compile_step"]
+__all__ = ["METHODS", "Derivative", "Step", "compile_rhs", "compile_step", "step_text"]
 
 #: Brian2 state updaters whose text can be executed over tensors.
 METHODS = {

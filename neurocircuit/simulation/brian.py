@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import brian2
@@ -26,10 +27,10 @@ from neurocircuit.simulation import cuda
 from neurocircuit.simulation.brian_pools import build_network
 from neurocircuit.simulation.problem import FloatArray, Problem, Trajectory, non_finite_error
 
-__all__ = ["compiler_problem", "generate", "run"]
+__all__ = ["LINKS_PER_PASS", "brian_device", "compiler_problem", "generate", "run"]
 
 # See build_network: a CPU's cache limits how many index arrays are read at once, a GPU's does not.
-_LINKS_PER_PASS = {"numpy": 64, "cython": 5, "cpp": 5, "cuda": 32}
+LINKS_PER_PASS = {"numpy": 64, "cython": 5, "cpp": 5, "cuda": 32}
 
 
 @dataclass
@@ -58,9 +59,10 @@ def run(problem: Problem, parameter_sets: Sequence[ParameterSet], device: str, p
 
 def generate(problem: Problem, directory: str, device: str, pools: str, compile: bool) -> None:
     """Write the program of a problem into a directory, and compile it if asked; see `generate_program`."""
+    directory = str(Path(directory).resolve())  # the compiler runs inside it
     if device == "cuda" and compile:
         cuda.require_toolkit()
-    with _device(device, directory):
+    with brian_device(device, directory):
         _advance(problem, _build(problem, device, pools))
         get_device().build(directory=directory, compile=compile, run=False, clean=False)
 
@@ -75,7 +77,7 @@ def _run_runtime(
     problem: Problem, stimuli: Sequence[tuple[ParameterSet, int]], device: str, pools: str
 ) -> Iterator[Trajectory]:
     quiet = np.errstate(all="ignore")  # overflow is reported by _read, with the state and the time
-    with _device("runtime"), _preferences({"codegen.target": device, **_cpp_flags()}), quiet:
+    with brian_device("runtime"), _preferences({"codegen.target": device, **_cpp_flags()}), quiet:
         model = _build(problem, device, pools)
         model.network.store()
         for parameters, item in stimuli:
@@ -91,7 +93,7 @@ def _run_standalone(
 ) -> Iterator[Trajectory]:
     if device == "cuda":
         cuda.require_gpu()
-    with tempfile.TemporaryDirectory(prefix="neurocircuit_") as directory, _device(device, directory):
+    with tempfile.TemporaryDirectory(prefix="neurocircuit_") as directory, brian_device(device, directory):
         model = _build(problem, device, pools)
         _advance(problem, model)
         try:
@@ -114,7 +116,7 @@ def _build(problem: Problem, device: str, pools: str) -> _Model:
         clock,
         method=problem.method,
         explicit=pools == "explicit",
-        links_per_pass=_LINKS_PER_PASS[device],
+        links_per_pass=LINKS_PER_PASS[device],
     )
     for name, value in problem.circuit.parameters.quantities().items():
         setattr(neurons, name, value)
@@ -164,7 +166,7 @@ def _read(problem: Problem, model: _Model) -> Trajectory:
 
 
 @contextmanager
-def _device(name: str, directory: str | None = None) -> Iterator[None]:
+def brian_device(name: str, directory: str = "") -> Iterator[None]:
     """Select a Brian2 device and restore the caller's afterwards, whatever happens."""
     if name == "runtime":
         set_device("runtime")

@@ -3,7 +3,7 @@
 The fast form reads neighbours through linked variables with index arrays and adds them up in ordered `run_regularly`
 operations before the state update: first along x into the group ``lines``, then along y into the circuit. Its cost per
 unit grows with the width of a pool, not its area. Compared with chained `Synapses` (the other separable form) it needs
-one index per offset instead of a source, a target and a sum per synapse; ``benchmarks/brian_pools.py`` times all three.
+one index per offset instead of a source, a target and a sum per synapse; ``benchmarks/brian_pools.py`` times them all.
 
 Beyond the border a unit reads the ghost, one extra unit of ``lines`` that is always zero.
 """
@@ -82,7 +82,7 @@ def build_network(
         Whether every pool is made of synapses. A pool with a `Dense` kernel always is.
     links_per_pass : int
         Largest number of neighbours one operation reads. Index arrays of equal size fall on the same lines of a CPU's
-        first-level cache, so reading more than about eight at once is slower by an order of magnitude.
+        first-level cache, so reading many at once is slower (``one_pool`` of ``benchmarks/brian_pools.py``).
 
     Returns
     -------
@@ -204,7 +204,7 @@ class _Wiring:
                 grown = lines.variable(f"line_{name}_{square.size}")
                 self._accumulate("lines", grown, [line, *links])
                 line = grown
-            found.append((half, f"{weight * square.weight!r}*{line}"))
+            found.append((half, f"{float(weight * square.weight)!r}*{line}"))
             reach = half
         rows = [lines.variable(f"row_{name}_{rank}") for rank in range(len(found))]
         sums = [" + ".join(text for _, text in found[rank:]) for rank in range(len(found))]
@@ -252,12 +252,12 @@ class _Wiring:
         if kernel.is_uniform:
             total = self._channel_total(state, len(kernel.by_lag))
             pixel = neurons.index("pixel", np.arange(self.units) % self.pixels)
-            yield f"{weight * kernel.by_lag[0]!r}*{neurons.link(f'pixel_{total}', 'pixels', total, pixel)}"
+            yield f"{float(weight * kernel.by_lag[0])!r}*{neurons.link(f'pixel_{total}', 'pixels', total, pixel)}"
             return
-        yield f"{weight * kernel.by_lag[0]!r}*{state}"
+        yield f"{float(weight * kernel.by_lag[0])!r}*{state}"
         for lag, value in list(enumerate(kernel.by_lag))[1:]:
             index = neurons.index(f"lag_{lag}", np.roll(self.unit, -lag, axis=0).ravel())
-            yield f"{weight * value!r}*{neurons.link(f'{state}_lag_{lag}', 'circuit', state, index)}"
+            yield f"{float(weight * value)!r}*{neurons.link(f'{state}_lag_{lag}', 'circuit', state, index)}"
 
     def _accumulate(self, group: str, target: str, terms: Sequence[str]) -> None:
         for first in range(0, len(terms), self.links_per_pass):

@@ -43,11 +43,11 @@ def crosscheck(
     devices : sequence of str
         Two or more devices; the first is the reference.
     tolerance : float
-        Largest absolute difference allowed.
+        Largest absolute difference allowed (not the tolerance of `simulate`, which keeps its default).
     record : {"all", "last"} or int
         Which samples are compared.
     **options
-        As for `neurocircuit.simulate`: step, steps, units, ...
+        As for `neurocircuit.simulate`: step, steps, units, ..., but not ``parameter_sets``.
 
     Returns
     -------
@@ -60,8 +60,12 @@ def crosscheck(
     CrosscheckError
         If a difference exceeds the tolerance; its `report` attribute is the same table.
     ValueError
-        If fewer than two devices are named, and as for `simulate`.
+        If fewer than two devices are named, the tolerance is not positive, and as for `simulate`.
     """
+    if "parameter_sets" in options:
+        raise ValueError("`parameter_sets` cannot be cross-checked at once; call crosscheck for each circuit.")
+    if not tolerance > 0:
+        raise ValueError(f"`tolerance` is {tolerance!r}; it must be greater than 0, such as 1e-10.")
     if len(devices) < 2:
         raise ValueError(f"`devices` is {list(devices)}; a comparison needs at least two, such as 'torch' and 'cpp'.")
     states = circuit.system.states

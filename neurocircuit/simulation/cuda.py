@@ -22,8 +22,8 @@ __all__ = ["cuda_problem", "find_toolkit", "preferences", "require_brian2cuda", 
 _PAIRS = {"1.0b1": "2.10.1", "1.0a7": "2.9.0"}
 
 _ROUTE = (
-    "On Python 3.12: pip install 'neurocircuit[cuda]'. On Python 3.11: pip install --no-deps brian2cuda==1.0a7 (with "
-    "brian2 2.9.0). Or run with device='cpp' or 'torch'."
+    "In a clone of neurocircuit, on Python 3.12: pip install '.[cuda]'; on Python 3.11: pip install --no-deps "
+    "brian2cuda==1.0a7 (with brian2 2.9.0). Or run with device='cpp' or 'torch'."
 )
 
 #: Compute capability that code is generated for when there is no GPU to ask (Hopper).
@@ -67,8 +67,10 @@ def require_toolkit() -> Path:
     toolkit = find_toolkit()
     if toolkit is None:
         raise BackendUnavailableError(
-            "`device` is 'cuda', but no CUDA toolkit was found: set CUDA_PATH to the folder that holds bin/nvcc, put "
-            "nvcc on PATH, or install the compiler as wheels: pip install 'neurocircuit[nvcc]'."
+            "`device` is 'cuda', but no CUDA toolkit was found"
+            + (f" in CUDA_PATH={os.environ['CUDA_PATH']!r}" if "CUDA_PATH" in os.environ else "")
+            + ": set CUDA_PATH to the folder that holds bin/nvcc and include/cuda_runtime.h, put nvcc on PATH, or "
+            "install the compiler as wheels: pip install '.[nvcc]' in a clone of neurocircuit."
         )
     return toolkit
 
@@ -111,7 +113,7 @@ def find_toolkit() -> Path | None:
     return next((folder for folder in candidates if all((folder / name).exists() for name in needed)), None)
 
 
-def preferences(directory: str | None) -> dict[str, Any]:
+def preferences(directory: str) -> dict[str, Any]:
     """Return Brian2 preferences to generate, and if a toolkit is found compile, a CUDA program in a folder.
 
     No GPU is needed: the compute capability is that of the GPU torch sees, or a default.
@@ -132,7 +134,7 @@ def preferences(directory: str | None) -> dict[str, Any]:
     }
     if toolkit is not None:
         values[f"{backend}.cuda_path"] = str(toolkit)
-        if toolkit in _wheel_folders() and directory is not None:
+        if toolkit in _wheel_folders():
             folders = [_link_libraries(toolkit, directory), str(toolkit / "lib")]
             values["codegen.cpp.library_dirs"] = [*brian2.prefs["codegen.cpp.library_dirs"], *folders]
     return values

@@ -15,7 +15,7 @@ from neurocircuit.circuits import Circuit
 from neurocircuit.equations import METHODS, ParameterSet, to_float
 from neurocircuit.errors import NonFiniteError, StepSizeWarning
 
-__all__ = ["Problem", "Record", "Trajectory", "Unit", "Update", "make_problem"]
+__all__ = ["FloatArray", "Problem", "Record", "Trajectory", "Unit", "Update", "make_problem", "non_finite_error"]
 
 FloatArray = npt.NDArray[np.floating[Any]]
 Unit = tuple[int, int, int]
@@ -110,6 +110,8 @@ def make_problem(
     units: Sequence[Unit] | None,
 ) -> Problem:
     """Check the arguments of `neurocircuit.simulate` and return the problem they describe."""
+    if circuit.system.odes.stochastic_variables:
+        raise ValueError(f"`circuit` {circuit.name} has a noise term; simulate is deterministic. Use compile_step.")
     field = _check_field("drive", drive)
     shape = (field.shape[1], field.shape[2], field.shape[3])
     circuit.check_field(shape)

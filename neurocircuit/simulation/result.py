@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -14,10 +13,11 @@ import xarray as xr
 
 from neurocircuit.circuits import Circuit
 from neurocircuit.equations import ParameterSet, to_float, unit_name
+from neurocircuit.files import atomic
 from neurocircuit.simulation.problem import Problem, Trajectory
 from neurocircuit.simulation.settling import settling
 
-__all__ = ["package_versions", "to_dataset", "write_netcdf"]
+__all__ = ["concatenate", "package_versions", "to_dataset", "write_netcdf"]
 
 _PACKAGES = ("neurocircuit", "brian2", "brian2cuda", "torch", "numpy", "scipy", "xarray")
 
@@ -121,12 +121,6 @@ def write_netcdf(dataset: xr.Dataset, path: str | Path) -> Path:
     OSError
         If the folder cannot be made or written to.
     """
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
+    with atomic(path) as partial:
         dataset.to_netcdf(partial, engine="h5netcdf")
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
-    return target
+    return Path(path)

@@ -127,9 +127,10 @@ def simulate(
         to_dataset(problem, parameters, trajectory, tolerance, device=device, dtype=dtype)
         for parameters, trajectory in zip(sets, trajectories, strict=True)
     ]
-    if any((result["period"] > 1).any() for result in results):
+    cycling = [result for result in results if (result["period"] > 1).any()]
+    if cycling:
         warnings.warn(
-            f"the run ended in a cycle: {describe_settling(results[0])}. A cycle of few steps is a product of the step "
+            f"the run ended in a cycle: {describe_settling(cycling[0])}. A cycle of few steps is a product of the step "
             "size, not of the equation; use a smaller `step`.",
             SettlingWarning,
             stacklevel=2,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import get_args
 
+import brian2
 import numpy as np
 import torch
 from tqdm import tqdm
@@ -16,8 +18,7 @@ __all__ = ["run", "trajectory"]
 
 States = dict[str, torch.Tensor]
 
-# Elements worked on at once on a CPU: a stimulus of 51 x 51 x 25 stays in the last-level cache, a tile of the pointwise
-# equation in the cache of one core. Both were chosen by measurement (benchmarks/torch_step.py).
+# Elements worked on at once on a CPU, so that they stay in its caches: whole stimuli, and tiles of a larger one.
 _CHUNK = 1 << 16
 _TILE = 1 << 16
 
@@ -32,7 +33,7 @@ def trajectory(
     method: str = "euler",
     update: Update = "simultaneous",
 ) -> Iterator[States]:
-    """Yield the states of a circuit after 0, 1, 2, ... steps, without end.
+    """Return an endless iterator over the states of a circuit after 0, 1, 2, ... steps.
 
     Differentiable with respect to the drive, the start and the parameters.
 
@@ -54,10 +55,47 @@ def trajectory(
         Whether every state is updated from the old states, or each from the states already updated, in the order of
         the equations.
 
-    Yields
+    Returns
+    -------
+    iterator of dict from state to (batch, channel, y, x) tensor
+
+    Raises
     ------
-    dict from state to (batch, channel, y, x) tensor
+    TypeError, ValueError
+        If the drive does not fit the circuit, the step is not a positive float, or a method, update, parameter or state
+        is unknown.
+
+    Notes
+    -----
+    Without a gradient, a large field on a CPU is evaluated in tiles that are written in place, which
+    ``torch.func.vmap`` refuses.
     """
+    if isinstance(step, brian2.Quantity) or not np.isfinite(step) or not step > 0:
+        raise TypeError(f"`step` is {step!r}; it must be a positive number of ms without a unit, such as 1.0.")
+    if drive.ndim != 4:
+        raise ValueError(f"`drive` has the shape {tuple(drive.shape)}; expected (batch, channel, y, x).")
+    circuit.check_field((drive.shape[1], drive.shape[2], drive.shape[3]))
+    if update not in get_args(Update):
+        raise ValueError(f"`update` is {update!r}; it must be one of {', '.join(get_args(Update))}.")
+    known = {"parameters": circuit.system.names("parameter"), "start": circuit.system.states}
+    for argument, given in (("parameters", parameters), ("start", start)):
+        unknown = set(given or ()) - set(known[argument])
+        if unknown:
+            raise ValueError(f"`{argument}` has {sorted(unknown)}; {circuit.name} has {', '.join(known[argument])}.")
+    if start is not None and set(start) != set(circuit.system.states):
+        raise ValueError(f"`start` has {sorted(start)}; it must have every state: {', '.join(circuit.system.states)}.")
+    return _states(circuit, drive, step, start, parameters, method, update)
+
+
+def _states(
+    circuit: Circuit,
+    drive: torch.Tensor,
+    step: float,
+    start: Mapping[str, torch.Tensor] | None,
+    parameters: Mapping[str, torch.Tensor] | None,
+    method: str,
+    update: Update,
+) -> Iterator[States]:
     constants = {**circuit.parameter_tensors(drive.dtype, drive.device), **(parameters or {})}
     pools = circuit.pool_function(drive.dtype, drive.device)
     advance = _tiled(compile_step(circuit.system, method))

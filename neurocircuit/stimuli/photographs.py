@@ -67,6 +67,10 @@ def sample_path() -> Path:
 
 def _grey(image: Image.Image) -> Image.Image:
     """Return an image of 32-bit floats from 0 to 1."""
+    if image.mode in ("I", "F"):
+        raise ValueError(
+            f"its pixels are of the mode {image.mode!r} (32 bits), whose white is not known; use 8 or 16 bits"
+        )
     if image.mode.startswith("I;16"):
         levels = np.asarray(image, dtype=np.float32) / np.iinfo(np.uint16).max
     else:

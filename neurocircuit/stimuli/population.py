@@ -10,6 +10,9 @@ from scipy.stats import norm, vonmises
 
 __all__ = ["Code", "Decoder", "decode", "encode", "preferred_values"]
 
+#: Tuning width of the circular code in the tilt experiment of the authors' public code (contextual_model, f3a).
+CIRCULAR_SCALE = 0.4
+
 FloatArray = npt.NDArray[np.float64]
 Code = Literal["circular", "gaussian"]
 Decoder = Literal["vector_average", "mean", "argmax"]
@@ -25,7 +28,7 @@ def preferred_values(channels: int) -> FloatArray:
     return np.linspace(0, 1, channels)
 
 
-def encode(display: Any, channels: int, code: Code = "circular", scale: float = 0.4) -> FloatArray:
+def encode(display: Any, channels: int, code: Code = "circular", scale: float = CIRCULAR_SCALE) -> FloatArray:
     """Return the drive that a display of feature values gives to tuned channels.
 
     Parameters

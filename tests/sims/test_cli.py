@@ -5,7 +5,7 @@ import pytest
 from brian2 import ms
 from matplotlib.figure import Figure
 
-from neurocircuit import MelyParameters, cli, mely_circuit
+from neurocircuit import MelyParameters, cli
 
 
 def test_every_parameter_has_a_flag_that_is_off_by_default():
@@ -19,12 +19,6 @@ def test_flags_give_times_in_ms_and_other_values_as_they_are():
     changed = cli.changed(flags, MelyParameters)
     assert changed == {"eta": 4 * ms, "alpha": 0.0}
     assert MelyParameters(**changed).as_floats()["eta"] == pytest.approx(4)
-
-
-def test_no_lesion_is_the_circuit_itself():
-    circuit = mely_circuit(5)
-    assert cli.lesion(circuit, ()) is circuit
-    assert [pool.name for pool in cli.lesion(circuit, ("T", "q")).pools if pool.kernel is None] == ["pool_t", "pool_q"]
 
 
 def test_folder_check_leaves_nothing_behind(tmp_path):

@@ -42,7 +42,7 @@ def test_generated_cuda_holds_the_circuit(problem, tmp_path):
 def test_generated_cuda_compiles_and_links(problem, tmp_path):
     _skip_without_brian2cuda()
     if cuda.find_toolkit() is None:
-        pytest.skip("no CUDA toolkit; pip install 'neurocircuit[nvcc]'")
+        pytest.skip("no CUDA toolkit; pip install '.[nvcc]'")
     generate_program(*problem, str(tmp_path), device="cuda", step=1 * ms, steps=20, compile=True)
     assert (tmp_path / "main").stat().st_size > 0
 

@@ -56,3 +56,11 @@ def test_what_is_no_image_is_refused(tmp_path):
 def test_impossible_side_is_refused(side):
     with pytest.raises(ValueError, match="`longest_side`"):
         load_photograph(SAMPLE, side)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+def test_an_image_of_32_bit_pixels_is_refused_rather_than_clipped(dtype, tmp_path):
+    path = tmp_path / "wide.tiff"
+    Image.fromarray(np.linspace(0, 1000, 64).reshape(8, 8).astype(dtype)).save(path)
+    with pytest.raises(ValueError, match="32 bits"):
+        load_photograph(path, 8)
