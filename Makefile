@@ -54,7 +54,9 @@ test: $(VENV)/.test
 test-slow: $(VENV)/.test
 	$(BIN)/python -m pytest --slow
 
+# The pages of names that no longer exist would stay behind in docs/generated.
 docs: $(VENV)/.dev
+	rm -rf docs/generated
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 	@echo "open docs/_build/html/index.html"
 
