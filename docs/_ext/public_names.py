@@ -21,6 +21,7 @@ SUBPACKAGES = (
     "plotting",
     "cli",
     "errors",
+    "files",
 )
 
 
