@@ -17,6 +17,7 @@ from neurocircuit.simulation.problem import Problem, Trajectory, Update, non_fin
 __all__ = ["run", "trajectory"]
 
 States = dict[str, torch.Tensor]
+Advance = Callable[[States, Mapping[str, torch.Tensor], torch.Tensor], States]
 
 # Elements worked on at once on a CPU, so that they stay in its caches: whole stimuli, and tiles of a larger one.
 _CHUNK = 1 << 16
@@ -84,7 +85,8 @@ def trajectory(
             raise ValueError(f"`{argument}` has {sorted(unknown)}; {circuit.name} has {', '.join(known[argument])}.")
     if start is not None and set(start) != set(circuit.system.states):
         raise ValueError(f"`start` has {sorted(start)}; it must have every state: {', '.join(circuit.system.states)}.")
-    return _states(circuit, drive, step, start, parameters, method, update)
+    advance = _tiled(compile_step(circuit.system, method))
+    return _states(circuit, drive, step, start, parameters, advance, update)
 
 
 def _states(
@@ -93,12 +95,11 @@ def _states(
     step: float,
     start: Mapping[str, torch.Tensor] | None,
     parameters: Mapping[str, torch.Tensor] | None,
-    method: str,
+    advance: Advance,
     update: Update,
 ) -> Iterator[States]:
     constants = {**circuit.parameter_tensors(drive.dtype, drive.device), **(parameters or {})}
     pools = circuit.pool_function(drive.dtype, drive.device)
-    advance = _tiled(compile_step(circuit.system, method))
     h = torch.tensor(step, dtype=drive.dtype, device=drive.device)
     states: States = dict(start) if start is not None else dict.fromkeys(circuit.system.states, drive)
     while True:
@@ -180,7 +181,7 @@ def _run_chunk(
     )
 
 
-def _tiled(step: Callable[..., States]) -> Callable[[States, Mapping[str, torch.Tensor], torch.Tensor], States]:
+def _tiled(step: Callable[..., States]) -> Advance:
     """Evaluate a pointwise step tile by tile, so that its many small operations stay in the cache.
 
     Off the CPU, and when a gradient is wanted, the whole field is evaluated at once.

@@ -21,6 +21,7 @@ DRIVE = torch.ones((1, 4, 9, 10), dtype=torch.float64)
         ({"step": 1 * ms}, "`step`.*without a unit"),
         ({"step": -1.0}, "`step`"),
         ({"step": float("nan")}, "`step`"),
+        ({"method": "leapfrog"}, "`method` is 'leapfrog'"),
         ({"update": "stagered"}, "`update` is 'stagered'"),
         ({"parameters": {"betta": torch.tensor(1.0)}}, r"`parameters` has \['betta'\]"),
         ({"start": {"h1": DRIVE}}, "`start`.*every state"),
