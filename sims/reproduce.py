@@ -50,8 +50,8 @@ from neurocircuit.analysis import (
 )
 from neurocircuit.equations import to_float
 from neurocircuit.files import atomic
-from neurocircuit.simulation import package_versions
 from neurocircuit.simulation.problem import Update
+from neurocircuit.versions import package_versions
 
 AUTHORS = "authors' score database"
 INDEPENDENT = "independent implementation"

@@ -1,7 +1,7 @@
 """Running circuits on Brian2 and torch, and checking that they agree."""
 
 from neurocircuit.simulation.crosscheck import CrosscheckError, crosscheck
-from neurocircuit.simulation.result import package_versions, to_dataset, write_netcdf
+from neurocircuit.simulation.result import to_dataset, write_netcdf
 from neurocircuit.simulation.settling import describe_settling
 from neurocircuit.simulation.simulate import available_devices, generate_program, simulate
 from neurocircuit.simulation.torch import trajectory
@@ -12,7 +12,6 @@ __all__ = [
     "crosscheck",
     "describe_settling",
     "generate_program",
-    "package_versions",
     "simulate",
     "to_dataset",
     "trajectory",

@@ -44,8 +44,6 @@ class _Model:
 
 def run(problem: Problem, parameter_sets: Sequence[ParameterSet], device: str, pools: str) -> list[Trajectory]:
     """Run a problem for each parameter set and return the trajectories; see `neurocircuit.simulate`."""
-    if problem.update != "simultaneous":
-        raise ValueError(f"`update` is {problem.update!r}; Brian2 devices update simultaneously. Use device='torch'.")
     stimuli = [(parameters, item) for parameters in parameter_sets for item in range(len(problem.drive))]
     with tqdm(total=len(stimuli), unit="stimulus", desc=device, disable=None) as progress:
         runner = _run_standalone if device in ("cpp", "cuda") else _run_runtime
@@ -115,6 +113,7 @@ def _build(problem: Problem, device: str, pools: str) -> _Model:
         problem.field_shape,
         clock,
         method=problem.method,
+        staggered=problem.update == "staggered",
         explicit=pools == "explicit",
         links_per_pass=LINKS_PER_PASS[device],
     )

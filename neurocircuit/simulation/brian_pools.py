@@ -6,20 +6,27 @@ unit grows with the width of a pool, not its area. Compared with chained `Synaps
 one index per offset instead of a source, a target and a sum per synapse; ``benchmarks/brian_pools.py`` times them all.
 
 Beyond the border a unit reads the ghost, one extra unit of ``lines`` that is always zero.
+
+A staggered update runs Brian2's own update text of one state at a time, as an operation among those that compute the
+pools: the pools of an equation come just before it, so that they see the states already updated.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, NamedTuple
 
 import brian2
 import numpy as np
+from brian2.equations.equations import PARAMETER
+from brian2.utils.stringtools import get_identifiers
 
 from neurocircuit.circuits import Circuit, Pool
 from neurocircuit.connectivity import Annulus, Box, ChannelMixing, FieldShape, LateralKernel, Mixture
 from neurocircuit.connectivity.kernels import axis_sources
+from neurocircuit.equations import METHODS
 
 __all__ = ["build_network"]
 
@@ -64,7 +71,14 @@ class _Group:
 
 
 def build_network(
-    circuit: Circuit, shape: FieldShape, clock: Any, *, method: str, explicit: bool, links_per_pass: int
+    circuit: Circuit,
+    shape: FieldShape,
+    clock: Any,
+    *,
+    method: str,
+    staggered: bool,
+    explicit: bool,
+    links_per_pass: int,
 ) -> tuple[Any, list[Any]]:
     """Build the Brian2 group of a circuit and everything that computes its pools.
 
@@ -78,6 +92,8 @@ def build_network(
         The clock of all objects.
     method : str
         State updater.
+    staggered : bool
+        Whether each state is updated from those already updated, in the order of the equations.
     explicit : bool
         Whether every pool is made of synapses. A pool with a `Dense` kernel always is.
     links_per_pass : int
@@ -88,20 +104,27 @@ def build_network(
     -------
     group, objects
         The circuit's ``NeuronGroup``, and every object a ``Network`` needs, the group included.
+
+    Raises
+    ------
+    ValueError
+        If a staggered update needs the same synaptic pool before and after its source is updated.
     """
     wiring = _Wiring(circuit, shape, links_per_pass)
-    synaptic = []
-    for pool in circuit.pools:
-        if pool.kernel is None:
-            continue
-        parts = None if explicit else _parts(pool.kernel, 1.0)
-        if parts is None:
-            synaptic.append(pool)
-        else:
-            wiring.add(pool, parts)
-    groups = wiring.create(clock, method)
+    if staggered:
+        for state in circuit.system.states:
+            used = circuit.system.odes[state].identifiers
+            wiring.add([pool for pool in circuit.pools if pool.name in used], explicit)
+            wiring.update(state, method)
+    else:
+        wiring.add(circuit.pools, explicit)
+    groups = wiring.create(clock, method, staggered)
     neurons = groups["circuit"]
-    synapses = [_synapses(pool, neurons, shape, clock) for pool in synaptic]
+    synapses = [_synapses(pool, neurons, shape, clock) for pool, _ in wiring.synaptic.values()]
+    if staggered:  # otherwise Brian2's own schedule, all sums before the state update, is right
+        for made, (pool, turn) in zip(synapses, wiring.synaptic.values(), strict=True):
+            summed = made.summed_updaters[f"{pool.name}_post"]
+            summed.when, summed.order = "start", turn
     return neurons, [*groups.values(), *synapses]
 
 
@@ -132,6 +155,26 @@ def _synapses(pool: Pool, neurons: Any, shape: FieldShape, clock: Any) -> Any:
     return synapses
 
 
+def _group_equations(circuit: Circuit, staggered: bool) -> Any:
+    """Return the circuit's equations; a staggered update declares the states only, and updates them by operations."""
+    equations = circuit.system.brian()
+    if not staggered:
+        return equations
+    states = "\n".join(f"{state} : {circuit.system.symbol(state).brian_unit}" for state in circuit.system.states)
+    return brian2.Equations([line for line in equations.values() if line.type == PARAMETER]) + states
+
+
+def _update_text(circuit: Circuit, state: str, method: str) -> str:
+    """Return those statements of Brian2's state updater that the new value of one state depends on."""
+    needed, kept = {state}, []
+    for line in reversed(METHODS[method](circuit.system.odes).strip().splitlines()):
+        target, expression = line.split(" = ", 1)
+        if target in needed:
+            kept.append(line)
+            needed |= get_identifiers(expression)
+    return "\n".join(reversed(kept))
+
+
 def _ring(inner: int, outer: int) -> list[int]:
     """Return the distances further than `inner` and not further than `outer`, on both sides."""
     return [distance for distance in range(-outer, outer + 1) if abs(distance) > inner]
@@ -150,20 +193,44 @@ class _Wiring:
             "lines": _Group("lines", self.units + 1),
             "pixels": _Group("pixels", self.pixels),
         }
-        self.operations: list[tuple[str, str]] = []
+        self.operations: list[tuple[int, str, str]] = []
+        self.synaptic: dict[str, tuple[Pool, int]] = {}
+        self.turns = count()
+        # Variables that were computed from the states as they are at this point of a step.
+        self.current: set[str] = set()
 
-    def add(self, pool: Pool, parts: Sequence[_Part]) -> None:
-        """Add the operations that compute one pool."""
-        terms = [term for number, part in enumerate(parts) for term in self._terms(pool, number, part)]
-        self._accumulate("circuit", pool.name, terms)
+    def add(self, pools: Sequence[Pool], explicit: bool) -> None:
+        """Add what computes some pools, unless it has been computed since their source was last updated."""
+        for pool in pools:
+            if pool.kernel is None or pool.name in self.current:
+                continue
+            self.current.add(pool.name)
+            parts = None if explicit else _parts(pool.kernel, 1.0)
+            if parts is not None:
+                terms = [term for number, part in enumerate(parts) for term in self._terms(pool, number, part)]
+                self._accumulate("circuit", pool.name, terms)
+            elif pool.name in self.synaptic:
+                raise ValueError(
+                    f"`update` is 'staggered', and `{pool.name}` is needed before and after `{pool.source}` is updated,"
+                    " but its synapses are summed once in a step. Use pools='fast' with a kernel that is not Dense, or "
+                    "device='torch'."
+                )
+            else:
+                self.synaptic[pool.name] = pool, next(self.turns)
 
-    def create(self, clock: Any, method: str) -> dict[str, Any]:
+    def update(self, state: str, method: str) -> None:
+        """Add the update of one state."""
+        self._operation("circuit", _update_text(self.circuit, state, method))
+        stale = {pool.name for pool in self.circuit.pools if pool.source == state}
+        self.current -= {f"copy_{state}", f"total_{state}", *stale}
+
+    def create(self, clock: Any, method: str, staggered: bool) -> dict[str, Any]:
         """Create the Brian2 groups, link them and register the operations in order."""
         used = {name: group for name, group in self.groups.items() if name == "circuit" or group.text}
         made = {}
         for name, group in used.items():
             text = "\n".join(group.text)
-            equations = self.circuit.system.brian() + text if name == "circuit" else text
+            equations = _group_equations(self.circuit, staggered) + text if name == "circuit" else text
             made[name] = brian2.NeuronGroup(
                 group.size,
                 equations,
@@ -177,7 +244,7 @@ class _Wiring:
         for name, group in used.items():
             for variable, (source, target, index) in group.links.items():
                 setattr(made[name], variable, brian2.linked_var(made[source], target, index=index))
-        for order, (name, code) in enumerate(self.operations):
+        for order, name, code in self.operations:
             made[name].run_regularly(code, clock=clock, when="start", order=order, name=f"{name}_pass_{order}")
         return made
 
@@ -208,7 +275,7 @@ class _Wiring:
             reach = half
         rows = [lines.variable(f"row_{name}_{rank}") for rank in range(len(found))]
         sums = [" + ".join(text for _, text in found[rank:]) for rank in range(len(found))]
-        self.operations.append(("lines", "\n".join(f"{row} = {total}" for row, total in zip(rows, sums, strict=True))))
+        self._operation("lines", "\n".join(f"{row} = {total}" for row, total in zip(rows, sums, strict=True)))
         reach = -1
         for row, (half, _) in zip(rows, found, strict=True):
             for distance in _ring(reach, half):
@@ -219,16 +286,18 @@ class _Wiring:
     def _ghosted_copy(self, state: str) -> str:
         """Copy a state into ``lines``, whose last unit, the ghost, stays zero, and return the copy's name."""
         lines, copy = self.groups["lines"], f"copy_{state}"
-        if f"own_{state}" not in lines.links:
+        if copy not in self.current:
+            self.current.add(copy)
             own = lines.index("own", np.append(np.arange(self.units), 0))
             lines.link(f"own_{state}", "circuit", state, own)
-            self.operations.append(("lines", f"{lines.variable(copy)} = own_{state}*int(i < {self.units})"))
+            self._operation("lines", f"{lines.variable(copy)} = own_{state}*int(i < {self.units})")
         return copy
 
     def _channel_total(self, state: str, channels: int) -> str:
         """Sum all channels at every pixel into a variable of ``pixels``, and return its name."""
         pixels, total = self.groups["pixels"], f"total_{state}"
-        if f"{state}_0" not in pixels.links:
+        if total not in self.current:
+            self.current.add(total)
             terms = [
                 pixels.link(f"{state}_{c}", "circuit", state, pixels.index(f"channel_{c}", self.unit[c].ravel()))
                 for c in range(channels)
@@ -262,4 +331,7 @@ class _Wiring:
     def _accumulate(self, group: str, target: str, terms: Sequence[str]) -> None:
         for first in range(0, len(terms), self.links_per_pass):
             some = " + ".join(terms[first : first + self.links_per_pass])
-            self.operations.append((group, f"{target} = {f'{target} + ' if first else ''}{some}"))
+            self._operation(group, f"{target} = {f'{target} + ' if first else ''}{some}")
+
+    def _operation(self, group: str, code: str) -> None:
+        self.operations.append((next(self.turns), group, code))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +14,9 @@ from neurocircuit.equations import ParameterSet, to_float, unit_name
 from neurocircuit.files import atomic
 from neurocircuit.simulation.problem import Problem, Trajectory
 from neurocircuit.simulation.settling import settling
+from neurocircuit.versions import package_versions
 
-__all__ = ["concatenate", "package_versions", "to_dataset", "write_netcdf"]
-
-_PACKAGES = ("neurocircuit", "brian2", "brian2cuda", "torch", "numpy", "scipy", "xarray")
-
-
-def package_versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages a result depends on."""
-    found = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+__all__ = ["concatenate", "to_dataset", "write_netcdf"]
 
 
 def to_dataset(

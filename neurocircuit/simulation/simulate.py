@@ -69,7 +69,8 @@ def simulate(
     start : {"drive", "zeros"} or mapping from state to array
         States before the first step.
     update : {"simultaneous", "staggered"}
-        Staggered updates each state from those already updated; torch only.
+        From which states each state is updated: all from the old ones, or each from those already updated, in the
+        order of the equations, pools included.
     record : {"all", "last"} or int
         Which states to keep: all, only the last, or every n-th. Sample 0 is then the start.
     units : sequence of (channel, y, x), optional
@@ -153,6 +154,7 @@ def generate_program(
     device: str = "cuda",
     step: Any = 1 * ms,
     steps: int = 400,
+    update: Update = "simultaneous",
     pools: PoolForm = "fast",
     compile: bool = False,
 ) -> None:
@@ -160,7 +162,7 @@ def generate_program(
 
     Parameters
     ----------
-    circuit, drive, step, steps, pools
+    circuit, drive, step, steps, update, pools
         As for `simulate`; the first stimulus of `drive` gives the field its shape.
     directory : str
         Where the program goes; it is made if missing.
@@ -185,7 +187,7 @@ def generate_program(
         step=step,
         steps=steps,
         method="euler",
-        update="simultaneous",
+        update=update,
         start="drive",
         record="last",
         units=None,

@@ -99,8 +99,6 @@ def test_a_drive_that_is_not_numbers_is_refused_by_name(drive):
         ({"start": {"h1": DRIVE, "h2": np.stack(3 * [DRIVE[0]])}}, r"`start\['h2'\]` has the shape \(3, 4, 9, 10\)"),
         ({"start": {"h1": with_value(np.nan), "h2": DRIVE}}, r"`start\['h1'\]` has 1 values that are NaN"),
         ({"update": "later"}, "`update` is 'later'; it must be one of simultaneous, staggered"),
-        ({"update": "staggered", "device": "numpy"}, "`update` is 'staggered'; Brian2 devices update simultaneously"),
-        ({"update": "staggered", "device": "cpp"}, "`update` is 'staggered'; Brian2 devices update simultaneously"),
         ({"pools": "slow"}, "`pools` is 'slow'; it must be one of fast, explicit"),
         ({"pools": "slow", "device": "numpy"}, "`pools` is 'slow'"),
         ({"tolerance": float("nan")}, "`tolerance` is nan"),
