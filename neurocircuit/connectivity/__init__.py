@@ -16,7 +16,7 @@ from neurocircuit.connectivity.kernels import (
     gaussian,
     uniform_channels,
 )
-from neurocircuit.connectivity.operators import as_operator, box_sum
+from neurocircuit.connectivity.operators import as_operator, box_sum, pad
 
 __all__ = [
     "Annulus",
@@ -34,5 +34,6 @@ __all__ = [
     "circulant_gaussian",
     "discontinuous",
     "gaussian",
+    "pad",
     "uniform_channels",
 ]

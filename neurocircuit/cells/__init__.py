@@ -1,0 +1,14 @@
+"""Trainable recurrent cells: one step of a circuit's gated discretisation, and what such cells share."""
+
+from neurocircuit.cells.hgru import FORMS, HGRUCell, HGRUForm, HGRUState
+from neurocircuit.cells.lateral import LateralConv2d, choose_method, lateral_conv2d
+
+__all__ = [
+    "FORMS",
+    "HGRUCell",
+    "HGRUForm",
+    "HGRUState",
+    "LateralConv2d",
+    "choose_method",
+    "lateral_conv2d",
+]
