@@ -1,0 +1,30 @@
+"""Training: one loop for all models, resumable to the bit, on one process or several."""
+
+from neurocircuit.training.checkpoints import has_run, load_weights, save_weights
+from neurocircuit.training.config import TrainingConfig, learning_rate_at
+from neurocircuit.training.evaluation import Evaluation, Objective, accuracy_interval, classified, evaluate
+from neurocircuit.training.log import read_log
+from neurocircuit.training.loop import TrainingResult, fit
+from neurocircuit.training.seeding import seeded
+from neurocircuit.training.sources import Batch, DatasetSource, Source, StreamSource
+
+__all__ = [
+    "Batch",
+    "DatasetSource",
+    "Evaluation",
+    "Objective",
+    "Source",
+    "StreamSource",
+    "TrainingConfig",
+    "TrainingResult",
+    "accuracy_interval",
+    "classified",
+    "evaluate",
+    "fit",
+    "has_run",
+    "learning_rate_at",
+    "load_weights",
+    "read_log",
+    "save_weights",
+    "seeded",
+]
