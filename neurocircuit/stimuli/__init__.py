@@ -2,21 +2,40 @@
 
 from neurocircuit.stimuli.displays import CentreSurround, centre_surround_display, patch_display
 from neurocircuit.stimuli.oriented_energy import filter_orientations, gabor_pair, oriented_energy
+from neurocircuit.stimuli.pathfinder import METADATA_COLUMNS, PathfinderBatch, metadata_rows, pathfinder_batch
+from neurocircuit.stimuli.pathfinder_files import write_pathfinder
+from neurocircuit.stimuli.pathfinder_manifest import PathfinderReport, verify_pathfinder
+from neurocircuit.stimuli.pathfinder_reader import Grey, PathfinderFiles, pathfinder_stream, random_flip
+from neurocircuit.stimuli.pathfinder_settings import DIFFICULTIES, Negatives, PathfinderSettings
 from neurocircuit.stimuli.photographs import SAMPLE, load_photograph
 from neurocircuit.stimuli.population import Code, Decoder, decode, encode, preferred_values
 
 __all__ = [
+    "DIFFICULTIES",
+    "METADATA_COLUMNS",
     "SAMPLE",
     "CentreSurround",
     "Code",
     "Decoder",
+    "Grey",
+    "Negatives",
+    "PathfinderBatch",
+    "PathfinderFiles",
+    "PathfinderReport",
+    "PathfinderSettings",
     "centre_surround_display",
     "decode",
     "encode",
     "filter_orientations",
     "gabor_pair",
     "load_photograph",
+    "metadata_rows",
     "oriented_energy",
     "patch_display",
+    "pathfinder_batch",
+    "pathfinder_stream",
     "preferred_values",
+    "random_flip",
+    "verify_pathfinder",
+    "write_pathfinder",
 ]
