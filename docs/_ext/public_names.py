@@ -16,12 +16,17 @@ SUBPACKAGES = (
     "equations",
     "connectivity",
     "simulation",
+    "cells",
+    "networks",
+    "training",
     "stimuli",
     "analysis",
     "plotting",
     "cli",
     "errors",
     "files",
+    "tables",
+    "versions",
 )
 
 

@@ -1,19 +1,43 @@
 """Figures from results; nothing is computed here."""
 
+from neurocircuit.plotting.derivation import plot_cycles, plot_scheme_residuals, plot_schemes
 from neurocircuit.plotting.devices import plot_device_differences, plot_device_times
+from neurocircuit.plotting.hgru import (
+    plot_activity,
+    plot_gradient_flow,
+    plot_parameter_gradients,
+    plot_signed_map,
+    plot_time_course,
+)
+from neurocircuit.plotting.pathfinder import plot_contact_sheet, plot_marker_distances
 from neurocircuit.plotting.photograph import plot_map, plot_orientation_map
+from neurocircuit.plotting.stability import plot_stability_map
 from neurocircuit.plotting.style import COLOURS, style
 from neurocircuit.plotting.tilt import plot_convergence, plot_display, plot_tilt_curve, plot_trajectories
+from neurocircuit.plotting.training import plot_accuracy, plot_learning_curves
 
 __all__ = [
     "COLOURS",
+    "plot_accuracy",
+    "plot_activity",
+    "plot_contact_sheet",
     "plot_convergence",
+    "plot_cycles",
     "plot_device_differences",
     "plot_device_times",
     "plot_display",
+    "plot_gradient_flow",
+    "plot_learning_curves",
     "plot_map",
+    "plot_marker_distances",
     "plot_orientation_map",
+    "plot_parameter_gradients",
+    "plot_scheme_residuals",
+    "plot_schemes",
+    "plot_signed_map",
+    "plot_stability_map",
     "plot_tilt_curve",
+    "plot_time_course",
     "plot_trajectories",
     "style",
 ]
