@@ -9,7 +9,7 @@ import torch
 import xarray as xr
 from torch import nn
 
-from neurocircuit.analysis.inspection import evaluating
+from neurocircuit.training.evaluation import evaluating
 
 __all__ = ["input_gradient", "occlusion_map"]
 

@@ -17,6 +17,7 @@ from torch import nn
 
 from neurocircuit.cells import HGRUCell, HGRUState
 from neurocircuit.networks import HGRUClassifier
+from neurocircuit.training.evaluation import evaluating
 
 __all__ = ["gradient_flow", "hgru_activity", "hgru_gates", "kernel_summary"]
 
@@ -199,18 +200,6 @@ def _widened(kernel: torch.Tensor, size: int) -> torch.Tensor:
     """Pad a kernel with zeros to a common size."""
     margin = (size - kernel.shape[-1]) // 2
     return nn.functional.pad(kernel, (margin,) * 4)
-
-
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Put a network into evaluation mode, and every module back into its own mode afterwards."""
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -48,8 +49,15 @@ __all__ = [
     "train_network",
 ]
 
-#: Networks of the experiment by name; the last four are the feedforward controls of published widths.
-PATHFINDER_MODELS = ("hgru", "additive-lesion", "multiplicative-lesion", "feedforward", *FEEDFORWARD_CONTROLS)
+#: Networks of the experiment by name; the last four are feedforward controls of fixed size.
+PATHFINDER_MODELS = (
+    "hgru",
+    "additive-lesion",
+    "multiplicative-lesion",
+    "feedforward",
+    "feedforward-wide",
+    *FEEDFORWARD_CONTROLS,
+)
 
 #: Fresh images are drawn under seeds from here on, which no training run uses.
 FRESH_SEED = 1_000_000
@@ -74,8 +82,9 @@ class PathfinderRecipe:
         Form of the hGRU.
     channels, kernel_size, steps, filter_size : int
         Size of the hGRU; see `neurocircuit.networks.HGRUClassifier`.
-    matched_kernels : tuple of int
-        Kernel sizes from which the feedforward control of equal parameters is chosen.
+    matched_kernel, wide_kernel : int
+        Kernel sizes of the two feedforward controls of equal parameters. The first sees about the share of the field
+        that the published controls see, the second the whole field.
     """
 
     settings: PathfinderSettings
@@ -86,7 +95,8 @@ class PathfinderRecipe:
     kernel_size: int = 15
     steps: int = 8
     filter_size: int = 7
-    matched_kernels: tuple[int, ...] = (9, 11, 13, 15)
+    matched_kernel: int = 15
+    wide_kernel: int = 31
 
     def __post_init__(self) -> None:
         easier = [settings for _, mixture in self.curriculum for settings in mixture]
@@ -121,9 +131,10 @@ def _curriculum_batch(curriculum: Curriculum, settings: PathfinderSettings, seed
 _SMALL = DIFFICULTIES["small"]
 # Images seen before the paths get longer, and the paddles of a path until then. Lengths are mixed, because after an
 # abrupt change networks fell back to chance and stayed there.
-_SMALL_CURRICULUM = ((9_600, (3,)), (22_400, (3, 4, 5)), (38_400, (4, 5, 6, 7)))
+_SMALL_CURRICULUM = ((6_400, (3,)), (16_000, (3, 4, 5)), (64_000, (3, 5, 6, 7)))
 _PUBLISHED = TrainingConfig(
-    # 2 epochs of 900,000 images in batches of 32, Nadam at 1e-3: the official code on the data of C6 of the reference.
+    # The official code: 2 epochs in batches of 32, Nadam at 1e-3. Its epochs are of at most 225,000 images; 900,000 is
+    # the size with which an independent run of the network learned difficulty 14.
     steps=56_250,
     batch_size=32,
     learning_rate=1e-3,
@@ -144,10 +155,11 @@ PATHFINDER_RECIPES: Mapping[str, PathfinderRecipe] = MappingProxyType(
                 for end, lengths in _SMALL_CURRICULUM
             ),
             training=TrainingConfig(
-                steps=4000,
+                steps=2000,
                 batch_size=32,
-                learning_rate=5e-3,
+                learning_rate=3e-3,
                 schedule="cosine",
+                warmup_steps=100,
                 gradient_clip=1.0,
                 evaluation_samples=1000,
                 evaluate_every=250,
@@ -158,9 +170,13 @@ PATHFINDER_RECIPES: Mapping[str, PathfinderRecipe] = MappingProxyType(
             kernel_size=9,
             steps=6,
             filter_size=5,
-            matched_kernels=(5, 7, 9),
+            matched_kernel=3,
+            wide_kernel=7,
         ),
-        **{name: PathfinderRecipe(settings=DIFFICULTIES[name], training=_PUBLISHED) for name in ("6", "9", "14")},
+        **{
+            name: PathfinderRecipe(settings=DIFFICULTIES[name], training=_PUBLISHED, variant="paper")
+            for name in ("6", "9", "14")
+        },
     }
 )
 
@@ -171,8 +187,8 @@ def build_network(name: str, recipe: PathfinderRecipe, seed: int = 0) -> nn.Modu
     Parameters
     ----------
     name : str
-        One of `PATHFINDER_MODELS`: ``"hgru"``, its two lesions, ``"feedforward"`` (at least as many parameters as the
-        hGRU, as few more as possible) or a published feedforward control.
+        One of `PATHFINDER_MODELS`: ``"hgru"``, its two lesions, ``"feedforward"`` and ``"feedforward-wide"`` (at least
+        as many parameters as the hGRU, as few more as possible) or a feedforward control of fixed size.
     recipe : PathfinderRecipe
         Sizes.
     seed : int
@@ -198,8 +214,9 @@ def build_network(name: str, recipe: PathfinderRecipe, seed: int = 0) -> nn.Modu
             variant=recipe.variant,
             filter_size=recipe.filter_size,
         )
-        if name == "feedforward":
-            return matched_feedforward(count_parameters(hgru()), kernel_sizes=recipe.matched_kernels, **front)
+        if name in ("feedforward", "feedforward-wide"):
+            size = recipe.matched_kernel if name == "feedforward" else recipe.wide_kernel
+            return matched_feedforward(count_parameters(hgru()), kernel_sizes=(size,), **front)
         return hgru(lesion=name.removesuffix("-lesion") if name.endswith("-lesion") else None)
 
 
@@ -229,7 +246,7 @@ def train_network(
     if not 0 <= seed < FRESH_SEED:
         raise ValueError(f"`seed` is {seed}; it must be from 0 to {FRESH_SEED - 1}.")
     model = build_network(name, recipe, seed)
-    description = {"model": name, "recipe": _description(recipe)}
+    description = _description(name, recipe)
     config = replace(recipe.training, seed=seed)
     validation = pathfinder_stream(recipe.settings)
     return fit(model, recipe.stream(), validation, config, folder, resume=resume, description=description)
@@ -244,7 +261,14 @@ def load_network(name: str, recipe: PathfinderRecipe, folder: str | Path) -> nn.
         If the folder holds no weights, or those of another network.
     """
     model = build_network(name, recipe)
-    load_weights(model, Path(folder) / "best.safetensors")
+    path = Path(folder) / "best.safetensors"
+    found, wanted = load_weights(model, path)["description"], _description(name, recipe)
+    if found != wanted:
+        differing = [key for key in wanted["recipe"] if found.get("recipe", {}).get(key) != wanted["recipe"][key]]
+        raise ValueError(
+            f"'{path}' holds {found.get('model')!r} trained by another recipe; they differ in "
+            f"{differing or ['model']}. Evaluate with the flags of the training."
+        )
     return model.eval()
 
 
@@ -258,7 +282,7 @@ def evaluate_network(
 def accuracy_by_path_length(
     model: nn.Module, settings: PathfinderSettings, lengths: Iterable[int], images: int, *, seed: int = FRESH_SEED
 ) -> xr.Dataset:
-    """Measure a network on paths of several lengths, most of which it was not trained on.
+    """Measure a network on paths of several lengths, of which it may have been trained on few.
 
     Parameters
     ----------
@@ -340,7 +364,8 @@ def _curve(found: list[Evaluation], axis: str, values: list[int], meaning: str, 
     return xr.Dataset(data, coords={axis: (axis, values, {"long_name": meaning, "units": unit})})
 
 
-def _description(recipe: PathfinderRecipe) -> dict[str, Any]:
-    """Return what must be the same when a run is resumed, beside the training's own settings."""
-    found = asdict(recipe)
-    return {name: value for name, value in found.items() if name != "training"}
+def _description(name: str, recipe: PathfinderRecipe) -> dict[str, Any]:
+    """Return what a network and its data are, as JSON gives it back; the training's own settings are kept apart."""
+    found = {key: value for key, value in asdict(recipe).items() if key != "training"}
+    described: dict[str, Any] = json.loads(json.dumps({"model": name, "recipe": found}))
+    return described

@@ -117,7 +117,8 @@ def excite(
 
 def mix(h2: torch.Tensor, candidate: torch.Tensor, gate: torch.Tensor) -> torch.Tensor:
     """Return the new H2, ``(1 - gate) * h2 + gate * candidate``: the paper's convention, opposite to its code's."""
-    return torch.lerp(h2, candidate, gate)
+    # Under autocast the gate may have a lower precision than the state.
+    return torch.lerp(h2.to(candidate.dtype), candidate, gate.to(candidate.dtype))
 
 
 class HGRUCell(nn.Module):
@@ -166,7 +167,7 @@ class HGRUCell(nn.Module):
 
     References
     ----------
-    Linsley, Kim, Veerabadran and Serre (2018), NeurIPS, Eqs. 3-6. :cite:p:`linsley2018`
+    Linsley, Kim, Veerabadran and Serre (2018), NeurIPS. :cite:p:`linsley2018`
     """
 
     alpha: torch.Tensor
@@ -235,7 +236,7 @@ class HGRUCell(nn.Module):
 
     @torch.no_grad()
     def _reset(self, gain_bias: str, norm_bias: bool) -> None:
-        """Draw the weights at the start; table F of the documentation says where each rule comes from."""
+        """Draw the weights at the start; the table in docs/explanation/hgru.rst says where each rule comes from."""
         if not self.form.gated:
             return
         kernels = {self.inhibition, self.excitation}
@@ -356,7 +357,7 @@ class HGRUCell(nn.Module):
         step : int
             Index of the time step, from 0; chooses batch norms and time gain.
         """
-        self._check(drive, step + 1)
+        self._check(drive, step + 1, state)
         return self._advance(drive, self.initial(drive) if state is None else state, step, *self._prepare(drive))
 
     def unroll(
@@ -379,7 +380,7 @@ class HGRUCell(nn.Module):
             If the drive does not fit the cell, or there are more steps than batch norms or time gains.
         """
         count = self.steps if steps is None else steps
-        self._check(drive, count)
+        self._check(drive, count, state)
         state = self.initial(drive) if state is None else state
         convolutions = self._prepare(drive)
         return self._unrolled(drive, state, count, convolutions)
@@ -454,11 +455,16 @@ class HGRUCell(nn.Module):
             for buffer, value in zip(buffers, before, strict=True):
                 buffer.copy_(value)
 
-    def _check(self, drive: torch.Tensor, count: int) -> None:
+    def _check(self, drive: torch.Tensor, count: int, state: HGRUState | None) -> None:
         if drive.ndim != 4 or drive.shape[1] != self.channels:
             raise ValueError(
                 f"`drive` has the shape {tuple(drive.shape)}; this cell needs (batch, {self.channels}, y, x)."
             )
+        for name, values in () if state is None else zip(HGRUState._fields, state, strict=True):
+            if values.shape != drive.shape:
+                raise ValueError(
+                    f"`state.{name}` has the shape {tuple(values.shape)}; it must be the drive's, {tuple(drive.shape)}."
+                )
         limited = self.form.norm or self.form.time_gains
         if count < 1 or (limited and count > self.steps):
             what = "batch norms" if self.form.norm else "time gains"

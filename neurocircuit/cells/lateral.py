@@ -28,7 +28,7 @@ Method = Literal["auto", "direct", "fft"]
 Shape = tuple[int, int]
 Convolution = Callable[[torch.Tensor], torch.Tensor]
 
-# Seconds per unit of work on a CPU, fitted once to `benchmarks/lateral_conv.py`; see `choose_method`.
+# Seconds per unit of work on a CPU, fitted once to the tables of `benchmarks/hgru_step.py`; see `choose_method`.
 _DIRECT_SECONDS = 3.0e-11
 _TRANSFORM_SECONDS = 3.0e-10
 _PRODUCT_SECONDS = 8.0e-11
@@ -73,13 +73,25 @@ def lateral_conv2d(
     _check_options(boundary, method)
     if method == "auto":
         method = choose_method(weight, shape)
-    if method == "direct":
-        half = size // 2
-        if boundary == "zero":
-            return lambda field: F.conv2d(field, weight, padding=half)
-        return lambda field: F.conv2d(pad(field, half, boundary), weight)
-    convolve: Convolution = _in_frequency(weight, shape, boundary)
+    prepared: Convolution = (_in_space if method == "direct" else _in_frequency)(weight, shape, boundary)
+
+    def convolve(field: torch.Tensor) -> torch.Tensor:
+        if field.ndim != 4 or field.shape[1] != weight.shape[1] or field.shape[2:] != shape[1:]:
+            raise ValueError(
+                f"`field` has the shape {tuple(field.shape)}; this convolution is prepared for (batch, "
+                f"{weight.shape[1]} channels, {shape[1]}, {shape[2]})."
+            )
+        return prepared(field)
+
     return convolve
+
+
+def _in_space(weight: torch.Tensor, shape: tuple[int, int, int], boundary: Boundary) -> Convolution:
+    del shape
+    half = weight.shape[-1] // 2
+    if boundary == "zero":
+        return lambda field: F.conv2d(field, weight, padding=half)
+    return lambda field: F.conv2d(pad(field, half, boundary), weight)
 
 
 # Left out of compiled graphs, which can hold neither complex numbers nor the gradient that is summed in place.
@@ -187,11 +199,8 @@ class LateralConv2d(nn.Module):
 
     def forward(self, field: torch.Tensor) -> torch.Tensor:
         """Return the convolved field, (batch, channel, y, x)."""
-        if field.ndim != 4 or field.shape[1] != self.weight.shape[1]:
-            raise ValueError(
-                f"`field` has the shape {tuple(field.shape)}; expected (batch, channel, y, x) with "
-                f"{self.weight.shape[1]} channels."
-            )
+        if field.ndim != 4:
+            raise ValueError(f"`field` has the shape {tuple(field.shape)}; expected (batch, channel, y, x).")
         return self.prepare((field.shape[0], field.shape[2], field.shape[3]))(field)
 
 
@@ -203,13 +212,16 @@ class _Accumulator:
 
     def __init__(self) -> None:
         self.total: torch.Tensor | None = None
+        self.task = -1
 
     def add(self, rows: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor | None:
         """Add ``rows^T gradient``; the first call of a pass returns the sum, which later calls add to."""
-        if self.total is not None:
+        # A pass that was interrupted never cleared its sum; the number of the pass tells it from this one's.
+        task: int = torch._C._current_graph_task_id()
+        if self.total is not None and self.task == task:
             self.total.baddbmm_(rows.mT, gradient)
             return None
-        self.total = torch.bmm(rows.mT, gradient)
+        self.total, self.task = torch.bmm(rows.mT, gradient), task
         # The next pass, if the graph is kept for one, must start anew.
         torch.autograd.Variable._execution_engine.queue_callback(self._clear)
         return self.total

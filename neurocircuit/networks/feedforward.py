@@ -11,11 +11,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from neurocircuit.networks.parts import FilterBank, ReadOut, count_parameters
+from neurocircuit.networks.parts import NORM, FilterBank, ReadOut, count_parameters
 
 __all__ = ["FEEDFORWARD_CONTROLS", "FeedforwardClassifier", "matched_feedforward"]
-
-_EPSILON, _MOMENTUM = 1e-3, 0.01
 
 
 class FeedforwardClassifier(nn.Module):
@@ -61,7 +59,7 @@ class FeedforwardClassifier(nn.Module):
         self.convs = nn.ModuleList(
             nn.Conv2d(source, width, kernel_size, dilation=dilation, bias=False) for source in sources
         )
-        self.norms = nn.ModuleList(nn.BatchNorm2d(width, eps=_EPSILON, momentum=_MOMENTUM) for _ in sources)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(width, **NORM) for _ in sources)
         self.read_out = ReadOut(width, norm=False)
         reach = dilation * (kernel_size - 1)
         self.margins = (reach // 2, reach - reach // 2) * 2
@@ -75,7 +73,7 @@ class FeedforwardClassifier(nn.Module):
         return logits
 
 
-#: The published controls, and one with small kernels that are spread out: (width, kernel size, dilation).
+#: The published controls, and one whose taps are two pixels apart: (width, kernel size, dilation).
 FEEDFORWARD_CONTROLS: Mapping[str, tuple[int, int, int]] = MappingProxyType(
     {"36x10x10": (36, 10, 1), "16x15x15": (16, 15, 1), "9x20x20": (9, 20, 1), "dilated": (36, 10, 2)}
 )

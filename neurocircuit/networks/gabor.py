@@ -1,8 +1,8 @@
 """The oriented filter bank in front of the networks, from a formula.
 
 The authors' file holds 24 zero-mean Gabor filters of unit norm and a flat disc. These have the same statistics: two
-phases of each orientation, .29 cycles a pixel. The disc of the file sums to 49, so that its squared response to a
-white field is 200 times that of the other channels; here it has unit norm like the others.
+phases of each orientation, .29 cycles a pixel. The disc of the file sums to 49, so that its squared response
+reaches 2401, more than 200 times the most that another channel gives; here it has unit norm like the others.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -10,8 +12,8 @@ from neurocircuit.networks.gabor import gabor_bank
 
 __all__ = ["FilterBank", "ReadOut", "count_parameters"]
 
-# Batch norm of the official code: epsilon, and its decay .99 in torch's sense of momentum.
-_EPSILON, _MOMENTUM = 1e-3, 0.01
+#: Batch norm of the official code; its decay .99 in torch's sense of momentum.
+NORM: dict[str, Any] = {"eps": 1e-3, "momentum": 0.01}
 _LEAK = 0.01
 
 
@@ -40,6 +42,11 @@ class FilterBank(nn.Module):
                 f"`image` has the shape {tuple(image.shape)}; expected grey images, (batch, 1, y, x). Take the mean "
                 "over the channels of a colour image."
             )
+        if not torch.compiler.is_compiling() and not bool(((image >= 0) & (image <= 1)).all()):
+            raise ValueError(
+                f"`image` holds values from {float(image.min()):g} to {float(image.max()):g}; they must be from 0 to "
+                "1. Divide 8-bit images by 255."
+            )
         response: torch.Tensor = self.conv(image)
         return response.square()
 
@@ -61,9 +68,9 @@ class ReadOut(nn.Module):
 
     def __init__(self, channels: int, classes: int = 2, *, leaky: bool = False, norm: bool = True) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm2d(channels, eps=_EPSILON, momentum=_MOMENTUM) if norm else nn.Identity()
+        self.norm = nn.BatchNorm2d(channels, **NORM) if norm else nn.Identity()
         self.conv = nn.Conv2d(channels, classes, 1, bias=leaky)
-        self.class_norm = nn.BatchNorm1d(classes, eps=_EPSILON, momentum=_MOMENTUM)
+        self.class_norm = nn.BatchNorm1d(classes, **NORM)
         self.dense = nn.Linear(classes, classes)
         self.leaky = leaky
 

@@ -30,6 +30,8 @@ __all__ = [
 
 #: How many checkpoints are kept.
 _KEPT = 2
+#: What a checkpoint holds at least.
+_PARTS = {"step", "model", "optimizer", "scaler", "progress", "config", "description", "environment"}
 
 
 def has_run(folder: str | Path) -> bool:
@@ -166,6 +168,8 @@ def _load(path: Path) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:
         raise _DamagedError(str(error).splitlines()[0]) from error
+    if not isinstance(state, dict) or not state.keys() >= _PARTS:
+        raise _DamagedError("it is no checkpoint of this library")
     return state
 
 

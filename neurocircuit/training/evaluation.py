@@ -25,8 +25,10 @@ __all__ = [
     "Objective",
     "accuracy_interval",
     "autocast",
+    "classification_loss",
     "classified",
     "evaluate",
+    "evaluating",
     "parameter_place",
     "sample_count",
     "to_place",
@@ -54,11 +56,29 @@ def classified(outputs: Tensor, targets: Tensor) -> Tensor:
     return outputs.argmax(1) == targets
 
 
+def classification_loss(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean cross-entropy of logits, (batch, class), and labels.
+
+    Raises
+    ------
+    ValueError
+        If a label is not the number of a class; torch would pass over -100 silently.
+    """
+    wrong = (targets < 0) | (targets >= outputs.shape[1])
+    if wrong.any():
+        place = int(wrong.nonzero()[0, 0])
+        raise ValueError(
+            f"`targets` has the label {int(targets[place])} at place {place} of its batch; with {outputs.shape[1]} "
+            f"outputs it must be 0 to {outputs.shape[1] - 1}."
+        )
+    return cross_entropy(outputs, targets)
+
+
 @dataclass(frozen=True)
 class Objective:
     """What is minimised, and what counts as correct."""
 
-    loss: Callable[[Any, Any], Tensor] = cross_entropy
+    loss: Callable[[Any, Any], Tensor] = classification_loss
     """``loss(outputs, targets)``, the mean over the batch."""
     correct: Callable[[Any, Any], Tensor] = classified
     """``correct(outputs, targets)``, true or false for each sample."""
@@ -145,7 +165,8 @@ def evaluate(
     seed : int
         Seed of the samples, and of whatever is random in the model.
     batch_size : int
-        Samples per forward pass, over all processes; does not change the result but by rounding.
+        Samples per forward pass, over all processes; does not change the result but by rounding, unless something in
+        the model is random.
     objective : Objective
         Loss and rule of correctness.
     precision : str
@@ -168,12 +189,14 @@ def evaluate(
         If the loss of a batch is NaN or infinite.
     """
     count = sample_count(source, samples)
+    if batch_size < 1:
+        raise ValueError(f"`batch_size` is {batch_size!r}; it must be at least 1.")
     device, dtype = parameter_place(model)
     ranges = [range(first, min(first + batch_size, count)) for first in range(0, count, batch_size)]
     if processes is not None:
         ranges = [share for share in map(processes.share, ranges) if share]
     meter = Meter()
-    with torch.no_grad(), seeded(derived_seed(seed, Purpose.EVALUATION), device), _evaluation_mode(model):
+    with torch.no_grad(), seeded(derived_seed(seed, Purpose.EVALUATION), device), evaluating(model):
         for positions, batch in zip(ranges, load_batches(source, seed, ranges, workers=workers), strict=True):
             inputs, targets = to_place(batch, device, dtype)
             with autocast(precision, device):
@@ -189,7 +212,8 @@ def evaluate(
 
 
 @contextlib.contextmanager
-def _evaluation_mode(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model into evaluation mode, and every module back into its own mode afterwards."""
     # Module by module, so that a frozen batch norm of a model in training stays frozen.
     modes = [(module, module.training) for module in model.modules()]
     model.eval()

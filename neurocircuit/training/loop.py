@@ -210,6 +210,8 @@ def _non_finite(run: Run, what: str, source: Source, positions: range) -> NonFin
 
 def _evaluate(run: Run, validation: Source) -> None:
     config, progress = run.config, run.progress
+    # Each process has its own running statistics; those that are saved with the weights must be the ones measured.
+    run.processes.agree(run.model)
     result = evaluate(
         run.model,
         validation,

@@ -56,6 +56,12 @@ class Processes:
         if self.count > 1:
             dist.barrier()
 
+    def agree(self, model: nn.Module) -> None:
+        """Give every process the buffers of the first, such as the running statistics of batch norm."""
+        if self.count > 1:
+            for buffer in model.buffers():
+                dist.broadcast(buffer, 0)
+
     def wrap(self, model: nn.Module) -> nn.Module:
         """Return the model so that its gradients are means over all processes; the same model if there is one process.
 

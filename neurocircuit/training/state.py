@@ -136,7 +136,10 @@ def resume_run(run: Run) -> None:
 
 
 def _check_same_run(run: Run, state: Mapping[str, Any]) -> None:
-    found = TrainingConfig(**state["config"])
+    try:
+        found = TrainingConfig(**state["config"])
+    except TypeError as error:
+        raise ValueError(f"The checkpoint in '{run.folder}' is of another version of this library: {error}.") from error
     differing = [name for name in differing_fields(found, run.config) if name not in _MAY_CHANGE]
     if found.steps != run.config.steps and run.config.schedule == "cosine":
         differing.append("steps")

@@ -22,7 +22,7 @@ from neurocircuit.analysis import (
 )
 from neurocircuit.networks import count_parameters
 from neurocircuit.stimuli import DIFFICULTIES, pathfinder_batch
-from neurocircuit.training import TrainingConfig
+from neurocircuit.training import StreamSource, TrainingConfig
 
 SMALL = DIFFICULTIES["small"]
 EASY = replace(SMALL, contour_length=2)
@@ -33,7 +33,14 @@ def tiny(**changes) -> PathfinderRecipe:
         steps=3, batch_size=4, evaluation_samples=8, evaluate_every=3, checkpoint_every=3, log_every=1
     )
     return PathfinderRecipe(
-        settings=SMALL, training=training, channels=3, kernel_size=3, steps=2, matched_kernels=(3, 5), **changes
+        settings=SMALL,
+        training=training,
+        channels=3,
+        kernel_size=3,
+        steps=2,
+        matched_kernel=3,
+        wide_kernel=5,
+        **changes,
     )
 
 
@@ -55,13 +62,15 @@ def test_a_curriculum_of_unequal_images_or_falling_ends_is_refused():
 def test_the_matched_control_has_at_least_the_parameters_of_the_hgru_and_few_more():
     for name in ("small", "6"):
         recipe = PATHFINDER_RECIPES[name]
-        hgru, control = (count_parameters(build_network(n, recipe)) for n in ("hgru", "feedforward"))
-        assert hgru <= control <= 1.1 * hgru
+        hgru, *controls = (
+            count_parameters(build_network(n, recipe)) for n in ("hgru", "feedforward", "feedforward-wide")
+        )
+        assert all(hgru <= control <= 1.2 * hgru for control in controls)
 
 
 def test_every_model_answers_and_its_weights_follow_from_the_seed():
     image = torch.rand(2, 1, 32, 32)
-    for name in PATHFINDER_MODELS[:4]:
+    for name in PATHFINDER_MODELS[:5]:
         first, again, other = (build_network(name, tiny(), seed) for seed in (0, 0, 1))
         assert first(image).shape == (2, 2)
         assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
@@ -92,6 +101,40 @@ def test_weights_of_another_network_are_refused(tmp_path):
     train_network("hgru", tiny(), 0, tmp_path)
     with pytest.raises(ValueError, match=r"best\.safetensors"):
         load_network("feedforward", tiny(), tmp_path)
+
+
+def test_weights_trained_on_other_images_are_refused(tmp_path):
+    train_network("hgru", tiny(), 0, tmp_path)
+    with pytest.raises(ValueError, match=r"another recipe; they differ in \['settings'\]"):
+        load_network("hgru", replace(tiny(), settings=replace(SMALL, contour_length=3)), tmp_path)
+
+
+def test_an_interrupted_hgru_resumes_to_the_same_bits(tmp_path, monkeypatch):
+    recipe = tiny(curriculum=((6, (EASY,)),))
+    recipe = replace(recipe, training=replace(recipe.training, steps=5, checkpoint_every=2, schedule="cosine"))
+    train_network("hgru", recipe, 0, tmp_path / "whole")
+    stream, calls = recipe.stream().function, 0
+
+    def interrupted(self):
+        def function(seed, indices):
+            nonlocal calls
+            calls += 1
+            if calls == 4:
+                raise KeyboardInterrupt
+            return stream(seed, indices)
+
+        return StreamSource(function)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PathfinderRecipe, "stream", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train_network("hgru", recipe, 0, tmp_path / "cut")
+    train_network("hgru", recipe, 0, tmp_path / "cut", resume=True)
+    whole, cut = (
+        torch.load(tmp_path / name / "checkpoint_00000005.pt", weights_only=True) for name in ("whole", "cut")
+    )
+    assert whole["model"].keys() == cut["model"].keys()
+    assert all(torch.equal(values, cut["model"][name]) for name, values in whole["model"].items())
 
 
 def test_a_run_is_not_resumed_with_another_recipe(tmp_path):

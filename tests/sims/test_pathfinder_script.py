@@ -40,8 +40,10 @@ def test_training_is_refused_twice_resumed_and_evaluated(script, tmp_path):
     code, _, errors = script("pathfinder", "train", *flags)
     assert code == 2
     assert "holds a run" in errors
-    code, output, _ = script("pathfinder", "train", "--resume", *flags)
+    # The first run is finished, the second was not yet begun.
+    code, output, _ = script("pathfinder", "train", "--resume", "--seed", 0, 1, "--model", "feedforward", *flags)
     assert code == 0
+    assert "feedforward, seed 1: 4 steps" in output
     code, output, errors = script("pathfinder", "evaluate", *flags, "--tables", tmp_path / "tables")
     assert code == 0
     assert errors == ""
@@ -66,6 +68,7 @@ def test_generate_writes_a_data_set_and_its_contact_sheet(script, tmp_path):
         (("controls", "--difficulty", "7"), "`difficulty` is '7'; it must be one of"),
         (("controls", "--image-size", "64"), "`image_size` is 64, larger than the canvas of 32"),
         (("train", "--resume"), "nothing to resume"),
+        (("train", "--threads", "0"), "`threads` is 0"),
         (("train", "--model", "resnet"), "`model` is 'resnet'; it must be one of"),
         (("train", "--device", "cuda:7"), "`device` is 'cuda:7'"),
         (("evaluate",), "best.safetensors"),

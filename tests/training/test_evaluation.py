@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from torch.utils.data import TensorDataset
 
 from neurocircuit.errors import NonFiniteError
 from neurocircuit.training import DatasetSource, Objective, StreamSource, evaluate
+from neurocircuit.training.evaluation import classification_loss
 
 
 @settings(max_examples=20)
@@ -102,3 +104,16 @@ def test_a_loss_that_is_not_finite_names_the_samples():
 
     with pytest.raises(NonFiniteError, match=r"The loss of the evaluation samples \[6, 7, 8\] of seed 2 is nan"):
         evaluate(classifier(), StreamSource(holed), 12, seed=2, batch_size=3)
+
+
+@pytest.mark.parametrize("label", [-100, -1, 2])
+def test_a_label_that_is_no_class_is_refused(label):
+    targets = torch.tensor([0, label, 1])
+    with pytest.raises(ValueError, match=rf"label {label} at place 1 .* must be 0 to 1"):
+        classification_loss(torch.zeros(3, 2), targets)
+
+
+def test_the_classification_loss_is_the_mean_negative_log_probability():
+    logits, targets = torch.tensor([[0.0, 1.0], [2.0, -1.0]], dtype=torch.float64), torch.tensor([0, 1])
+    expected = np.mean([np.log(1 + np.exp(1.0)), np.log(1 + np.exp(3.0))])
+    assert float(classification_loss(logits, targets)) == pytest.approx(expected)

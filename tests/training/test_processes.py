@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_training import CONFIG, SOURCE, classifier
 
-from neurocircuit.training import fit, load_weights, read_log
+from neurocircuit.training import evaluate, fit, load_weights, read_log
 from neurocircuit.training.processes import Processes, join_processes
+from neurocircuit.training.seeding import Purpose, derived_seed
 
 TOGETHER = dataclasses.replace(CONFIG, precision="float64", steps=20, learning_rate=0.05, gradient_clip=0.5)
 #: One step of gradient descent with rate 1: the weights change by the gradient.
@@ -114,6 +115,16 @@ def test_batch_norm_per_process_is_announced_once(two_processes):
     _, printed = two_processes
     assert "rank 0 warned: Batch norm on the CPU takes its statistics per process, here from 1/2" in printed
     assert "rank 1 warned:\n" in printed
+
+
+@pytest.mark.slow
+def test_the_saved_weights_of_two_processes_with_batch_norm_are_the_ones_that_were_measured(two_processes):
+    folder, _ = two_processes
+    model = classifier(norm=True).double()
+    reported = load_weights(model, folder / "norm" / "best.safetensors")["evaluation"]
+    seed = derived_seed(TOGETHER.seed, Purpose.VALIDATION)
+    found = evaluate(model, SOURCE, TOGETHER.evaluation_samples, seed=seed)
+    assert found.loss == pytest.approx(reported["loss"], abs=1e-12)
 
 
 @pytest.mark.slow
