@@ -1,9 +1,9 @@
 """Images per CPU second of the Pathfinder generator, against a plain numpy one and the public one.
 
 Both sides run in this process on one thread and draw images of the same settings, distractors included, with published
-negatives. The reference (`pathfinder_reference.py`) follows the same algorithm with whole-canvas arrays. The public
-generator's CPU seconds an image are reference figures of the task's sources, not measured here; the ratio is taken to
-the smaller of a range.
+negatives. The reference (`pathfinder_reference.py`) follows the same algorithm with whole-canvas arrays. The CPU
+seconds an image of the public generator were measured for this project on another machine, so the ratio to them is
+rough; it is taken to the smallest of a range.
 
 Tables written:
 
@@ -29,7 +29,7 @@ from neurocircuit import cli
 from neurocircuit.stimuli import DIFFICULTIES, PathfinderSettings, pathfinder_batch
 
 SEED = 0
-#: CPU seconds an image of the public generator, as reported with the reference facts of the task.
+#: CPU seconds an image of the public generator, measured for this project on another machine.
 PUBLIC_SECONDS = {"6": 0.26, "9": 0.52, "14": 0.75}
 
 

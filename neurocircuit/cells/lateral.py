@@ -11,7 +11,7 @@ real and the imaginary parts of the fields, the columns those of the kernel, and
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, cast, get_args
 
 import torch
@@ -28,7 +28,9 @@ Method = Literal["auto", "direct", "fft"]
 Shape = tuple[int, int]
 Convolution = Callable[[torch.Tensor], torch.Tensor]
 
-# Seconds per unit of work on a CPU, fitted once to the tables of `benchmarks/hgru_step.py`; see `choose_method`.
+# Seconds per unit of work on a CPU (see `lateral_work`), of which only the ratios matter. Set once from the times of
+# `benchmarks/lateral_conv.py`, whose tables say what they lose; its own fit has a larger overhead, which errs on small
+# fields.
 _DIRECT_SECONDS = 3.0e-11
 _TRANSFORM_SECONDS = 3.0e-10
 _PRODUCT_SECONDS = 8.0e-11
@@ -124,13 +126,28 @@ def choose_method(weight: torch.Tensor, shape: tuple[int, int, int]) -> Method:
     """
     if weight.device.type != "cpu":
         return "direct"
-    post, pre, size, _ = weight.shape
+    direct, transforms, products = lateral_work(weight.shape, shape)
+    in_frequency = transforms * _TRANSFORM_SECONDS + products * _PRODUCT_SECONDS + _OVERHEAD_SECONDS
+    return "fft" if in_frequency < direct * _DIRECT_SECONDS else "direct"
+
+
+def lateral_work(kernel: Sequence[int], shape: tuple[int, int, int]) -> tuple[float, float, float]:
+    """Return the multiplications of a direct convolution, and of the transforms and products in its place.
+
+    Parameters
+    ----------
+    kernel : (post channel, pre channel, size, size)
+        Shape of the kernel.
+    shape : (batch, y, x)
+        Size of the fields.
+    """
+    post, pre, size, _ = kernel
     batch, height, width = shape
     points = (height + size // 2) * (width + size // 2)
-    direct = batch * height * width * post * pre * size**2 * _DIRECT_SECONDS
-    transforms = batch * (post + pre) * points * math.log2(points) * _TRANSFORM_SECONDS
-    products = (batch + 1) * post * pre * points * _PRODUCT_SECONDS
-    return "fft" if transforms + products + _OVERHEAD_SECONDS < direct else "direct"
+    direct = batch * height * width * post * pre * size**2
+    transforms = batch * (post + pre) * points * math.log2(points)
+    # The kernel's own gradient is one more product of its size.
+    return direct, transforms, (batch + 1) * post * pre * points
 
 
 def check_kernel_size(size: int, field: Shape | None = None) -> None:
