@@ -15,7 +15,7 @@ import tyro
 from matplotlib.figure import Figure
 
 from neurocircuit.equations import ParameterSet, from_float, unit_name
-from neurocircuit.errors import BackendUnavailableError
+from neurocircuit.errors import BackendUnavailableError, ConvergenceError, NonFiniteError
 from neurocircuit.files import atomic
 
 __all__ = [
@@ -104,7 +104,7 @@ def one_line_errors() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.showwarning = show
             yield
-    except (ValueError, TypeError, OSError, ArithmeticError, BackendUnavailableError) as error:
+    except (ValueError, TypeError, OSError, BackendUnavailableError, ConvergenceError, NonFiniteError) as error:
         print(f"error: {_one_line(error)}", file=sys.stderr)
         raise SystemExit(2) from None
 

@@ -1,10 +1,14 @@
 """Errors and warnings of the library that Python has no name for."""
 
-__all__ = ["BackendUnavailableError", "NonFiniteError", "SettlingWarning", "StepSizeWarning"]
+__all__ = ["BackendUnavailableError", "ConvergenceError", "NonFiniteError", "SettlingWarning", "StepSizeWarning"]
 
 
 class NonFiniteError(ArithmeticError):
     """A simulation left the finite numbers."""
+
+
+class ConvergenceError(ArithmeticError):
+    """An iteration did not arrive at what it looks for, such as a fixed point."""
 
 
 class BackendUnavailableError(RuntimeError):

@@ -24,7 +24,7 @@ from scipy.sparse.linalg import LinearOperator, eigs, gmres
 
 from neurocircuit.circuits import Circuit
 from neurocircuit.equations import to_float
-from neurocircuit.errors import NonFiniteError, SettlingWarning, StepSizeWarning
+from neurocircuit.errors import ConvergenceError, NonFiniteError, SettlingWarning, StepSizeWarning
 from neurocircuit.simulation import simulate, trajectory
 from neurocircuit.simulation.problem import Update
 from neurocircuit.versions import package_versions
@@ -85,7 +85,7 @@ def fixed_point(circuit: Circuit, drive: Any, *, tolerance: float = 1e-10) -> Fi
     ------
     ValueError
         If the drive is not one stimulus or the tolerance is not positive.
-    ArithmeticError
+    ConvergenceError
         If none is found.
     """
     if not tolerance > 0:
@@ -100,7 +100,7 @@ def fixed_point(circuit: Circuit, drive: Any, *, tolerance: float = 1e-10) -> Fi
     point = _newton(change, _join(relaxed), tolerance)
     residual = change(point).abs().max().item()
     if not residual <= tolerance:
-        raise ArithmeticError(
+        raise ConvergenceError(
             f"no fixed point of {circuit.name} was found: the largest rate of change came down to {residual:.2g} per "
             f"ms, not to the `tolerance` {tolerance:g}."
         )
@@ -140,7 +140,7 @@ def leading_eigenvalue(
     ------
     ValueError
         If an argument is not as described.
-    ArithmeticError
+    ConvergenceError
         If Arnoldi's method does not converge.
     """
     if method not in get_args(EigenMethod):
@@ -164,7 +164,7 @@ def leading_eigenvalue(
     try:
         found = eigs(operator, k=min(2, size - 2), ncv=vectors, v0=start, tol=1e-9, return_eigenvectors=False)
     except RuntimeError as error:
-        raise ArithmeticError(f"the spectral radius of {circuit.name} was not found: {error}") from error
+        raise ConvergenceError(f"the spectral radius of {circuit.name} was not found: {error}") from error
     return complex(found[np.abs(found).argmax()])
 
 
@@ -223,7 +223,7 @@ def stability_map(
         changed = circuit.with_parameters(alpha=gain * own["alpha"], mu=gain * own["mu"])
         try:
             point = fixed_point(changed, drive).states
-        except ArithmeticError:
+        except (ConvergenceError, NonFiniteError):
             continue
         for u, update in enumerate(updates):
             for k, step in enumerate(steps):

@@ -11,6 +11,7 @@ from brian2 import ms
 from neurocircuit import PoolSizes, mely_circuit, simulate, two_pool_circuit
 from neurocircuit.analysis.stability import fixed_point, leading_eigenvalue, stability_map
 from neurocircuit.connectivity import Annulus, Mixture, circulant_gaussian, uniform_channels
+from neurocircuit.errors import ConvergenceError
 from neurocircuit.simulation import trajectory
 
 UPDATES = ("simultaneous", "staggered")
@@ -157,5 +158,5 @@ def test_bad_input_is_refused_by_name():
 def test_no_fixed_point_is_an_error_that_says_how_close_it_came():
     # Without a leak the drive is integrated for ever.
     circuit = mixing_circuit(epsilon=0.0, sigma=0.0).lesioned("c1", "c2")
-    with pytest.raises(ArithmeticError, match=r"no fixed point of mely_two_pool was found: .* 0\.75 per ms"):
+    with pytest.raises(ConvergenceError, match=r"no fixed point of mely_two_pool was found: .* 0\.75 per ms"):
         fixed_point(circuit, np.ones((3, 2, 2)))
