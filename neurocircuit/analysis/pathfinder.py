@@ -129,8 +129,8 @@ def _curriculum_batch(curriculum: Curriculum, settings: PathfinderSettings, seed
 
 
 _SMALL = DIFFICULTIES["small"]
-# Images seen before the paths get longer, and the paddles of a path until then. Lengths are mixed, because after an
-# abrupt change networks fell back to chance and stayed there.
+# Images seen until the mixture changes, and the paddles of its paths. The last mixture lasts to the end: short paths,
+# which are learned first, stay among the longer ones.
 _SMALL_CURRICULUM = ((6_400, (3,)), (16_000, (3, 4, 5)), (64_000, (3, 4, 5, 6, 7)))
 _PUBLISHED = TrainingConfig(
     # The official code: 2 epochs in batches of 32, Nadam at 1e-3. Its epochs are of at most 225,000 images; 900,000 is

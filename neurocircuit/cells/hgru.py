@@ -18,8 +18,9 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from neurocircuit.cells.lateral import LateralConv2d, Method
+from neurocircuit.cells.lateral import Convolution, LateralConv2d, Method
 from neurocircuit.circuits import Circuit
+from neurocircuit.circuits.mely import TWO_POOL
 from neurocircuit.connectivity import Boundary
 
 __all__ = ["FORMS", "HGRUCell", "HGRUForm", "HGRUState", "InitialState", "Lesion", "Shunt", "UpdateOrder", "Variant"]
@@ -29,7 +30,6 @@ Shunt = Literal["h1", "h2"]
 UpdateOrder = Literal["simultaneous", "staggered"]
 InitialState = Literal["zeros", "xavier", "learned"]
 Lesion = Literal["additive", "multiplicative"]
-Convolution = Callable[[torch.Tensor], torch.Tensor]
 
 COEFFICIENTS = ("alpha", "mu", "gamma", "kappa", "omega")
 #: Coefficients that a lesion holds at zero, after the authors' scripts.
@@ -239,8 +239,8 @@ class HGRUCell(nn.Module):
         """Draw the weights at the start; the table in docs/explanation/hgru.rst says where each rule comes from."""
         if not self.form.gated:
             return
-        kernels = {self.inhibition, self.excitation}
-        for kernel in sorted(kernels, key=lambda kernel: kernel is self.excitation):
+        # One of them if they are shared.
+        for kernel in dict.fromkeys((self.inhibition, self.excitation)):
             (nn.init.xavier_uniform_ if self.variant == "paper" else nn.init.orthogonal_)(kernel.weight)
         for gate in (self.gain_gate, self.mix_gate):
             (nn.init.xavier_uniform_ if self.variant == "paper" else nn.init.orthogonal_)(gate.weight)
@@ -297,7 +297,7 @@ class HGRUCell(nn.Module):
             If the circuit is another one, a pool is lesioned, or no step cancels both leaks.
         """
         pools = {pool.name: pool.kernel for pool in circuit.pools}
-        if circuit.name != "mely_two_pool":
+        if circuit.system != TWO_POOL:
             raise ValueError(f"`circuit` is {circuit.name}; only the two-pool reduction has a gated form.")
         inhibition, excitation = pools["pool_c1"], pools["pool_c2"]
         if inhibition is None or excitation is None:

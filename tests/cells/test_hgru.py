@@ -65,7 +65,7 @@ def assert_close(found, expected, tolerance):
         assert (one - other).abs().max() <= tolerance * max(1, other.abs().max())
 
 
-def compare(cell, drive, tolerance):
+def assert_follows_the_equations(cell, drive, tolerance):
     leaves = [drive.requires_grad_(), *cell.parameters()]
     h2 = torch.zeros_like(drive)
     expected = states_and_gradients(reference_states(cell, drive, h2, cell.steps), leaves)
@@ -91,14 +91,14 @@ def test_every_step_and_gradient_is_that_of_the_published_equations(
     options = {"boundary": boundary, "method": method, "symmetric": symmetric, "lesion": lesion}
     cell = make_cell(channels, kernel, steps, variant=variant, **options).train(training)
     drive = torch.randn(shape[0], channels, *shape[1:], dtype=torch.float64)
-    compare(cell, drive, 1e-10)
+    assert_follows_the_equations(cell, drive, 1e-10)
 
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("variant", TRAINED)
 def test_float32_agrees_with_the_published_equations_in_float32(variant, training):
     cell = make_cell(5, 7, 8, variant=variant).float().train(training)
-    compare(cell, torch.rand(2, 5, 12, 13), 1e-5)
+    assert_follows_the_equations(cell, torch.rand(2, 5, 12, 13), 1e-5)
 
 
 @pytest.mark.parametrize("variant", TRAINED)
