@@ -11,6 +11,7 @@ from neurocircuit.circuits.derivation import (
     make_setting,
     shunt_from_h2,
 )
+from neurocircuit.circuits.ei import ACTIVATIONS, RateForm, RateNetwork, ei_system
 from neurocircuit.circuits.mely import (
     PRESETS,
     MelyParameters,
@@ -22,22 +23,30 @@ from neurocircuit.circuits.mely import (
     mely_circuit,
     two_pool_circuit,
 )
+from neurocircuit.circuits.perturbation import Lesion, Perturbation, Pulse
 
 __all__ = [
+    "ACTIVATIONS",
     "LINKS",
     "PRESETS",
     "Circuit",
+    "Lesion",
     "Link",
     "LinkCheck",
     "MelyParameters",
     "MelyPreset",
+    "Perturbation",
     "Pool",
     "PoolSizes",
+    "Pulse",
+    "RateForm",
+    "RateNetwork",
     "Setting",
     "TwoPoolParameters",
     "check_links",
     "default_excitation",
     "default_inhibition",
+    "ei_system",
     "hgru_step",
     "make_setting",
     "mely_circuit",

@@ -1,5 +1,15 @@
-"""Lateral connectivity: kernels as convolutions, as explicit synapses and as fast operators."""
+"""Lateral kernels as convolutions, as explicit synapses and as fast operators; sparse weights under Dale's law."""
 
+from neurocircuit.connectivity.dale import (
+    DaleWeights,
+    WeightDistribution,
+    bulk_radius,
+    dale_weights,
+    mean_field_outlier,
+    row_balance,
+    singular_value_entropy,
+    spectral_radius,
+)
 from neurocircuit.connectivity.kernels import (
     Annulus,
     Boundary,
@@ -24,16 +34,24 @@ __all__ = [
     "Box",
     "BoxTerm",
     "ChannelMixing",
+    "DaleWeights",
     "Dense",
     "FieldShape",
     "LateralKernel",
     "Mixture",
     "SynapseTable",
+    "WeightDistribution",
     "as_operator",
     "box_sum",
+    "bulk_radius",
     "circulant_gaussian",
+    "dale_weights",
     "discontinuous",
     "gaussian",
+    "mean_field_outlier",
     "pad",
+    "row_balance",
+    "singular_value_entropy",
+    "spectral_radius",
     "uniform_channels",
 ]

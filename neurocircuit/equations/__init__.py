@@ -1,6 +1,6 @@
 """Equations written once: text, symbols and units, with everything else derived from them."""
 
-from neurocircuit.equations.functions import FUNCTIONS, CircuitFunction
+from neurocircuit.equations.functions import FUNCTIONS, CircuitFunction, register_function
 from neurocircuit.equations.latex import equations_latex, parameter_rows
 from neurocircuit.equations.parameters import ParameterSet, from_float, parameter, to_float, unit_name
 from neurocircuit.equations.symbols import Symbol
@@ -20,6 +20,7 @@ __all__ = [
     "from_float",
     "parameter",
     "parameter_rows",
+    "register_function",
     "step_text",
     "to_float",
     "unit_name",

@@ -14,8 +14,10 @@ from typing import Any
 import brian2
 import numpy as np
 import torch
+from scipy.special import expit
+from torch.nn.functional import softplus
 
-__all__ = ["FUNCTIONS", "CircuitFunction"]
+__all__ = ["FUNCTIONS", "CircuitFunction", "register_function"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +82,31 @@ cdef double rectify(double x):
     return 0.0 if x < 0 else x
 """
 
+# Both forms keep the exponential from overflowing; NaN comes out as NaN.
+_SIGMOID_C = """
+static inline double sigmoid(double x)
+{
+    return x < 0 ? exp(x) / (1.0 + exp(x)) : 1.0 / (1.0 + exp(-x));
+}
+"""
+_SIGMOID_CYTHON = """
+from libc.math cimport exp as _sigmoid_exp
+cdef double sigmoid(double x):
+    return _sigmoid_exp(x) / (1.0 + _sigmoid_exp(x)) if x < 0 else 1.0 / (1.0 + _sigmoid_exp(-x))
+"""
+_SOFTPLUS_C = """
+static inline double softplus(double x)
+{
+    return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x));
+}
+"""
+_SOFTPLUS_CYTHON = """
+from libc.math cimport exp as _softplus_exp, log1p as _softplus_log1p
+cdef double softplus(double x):
+    return x + _softplus_log1p(_softplus_exp(-x)) if x > 0 else _softplus_log1p(_softplus_exp(x))
+"""
+_ON_DEVICE = "__host__ __device__ static inline"
+
 
 def _elementary(name: str, meaning: str, latex: str, torch_name: str | None = None) -> CircuitFunction:
     function = getattr(torch, torch_name or name)
@@ -97,6 +124,27 @@ _ALL = (
         cuda=_RECTIFY_CUDA,
         cython=_RECTIFY_CYTHON,
     ),
+    CircuitFunction(
+        name="sigmoid",
+        meaning="logistic function, 1/(1 + exp(-x))",
+        torch=torch.sigmoid,
+        latex=r"\operatorname{{sigmoid}}\left({}\right)",
+        numpy=expit,
+        cpp=_SIGMOID_C,
+        cuda=_SIGMOID_C.replace("static inline", _ON_DEVICE),
+        cython=_SIGMOID_CYTHON,
+    ),
+    CircuitFunction(
+        name="softplus",
+        meaning="smooth rectification, ln(1 + exp(x))",
+        # Above its threshold torch returns x itself; at 40 that is exact, at its default of 20 it is off by 2e-9.
+        torch=lambda x: softplus(x, threshold=40),
+        latex=r"\ln\left(1 + e^{{{}}}\right)",
+        numpy=lambda x: np.logaddexp(0.0, x),
+        cpp=_SOFTPLUS_C,
+        cuda=_SOFTPLUS_C.replace("static inline", _ON_DEVICE),
+        cython=_SOFTPLUS_CYTHON,
+    ),
     _elementary("exp", "exponential", r"e^{{{}}}"),
     _elementary("log", "natural logarithm", r"\ln\left({}\right)"),
     _elementary("sqrt", "square root", r"\sqrt{{{}}}"),
@@ -106,5 +154,28 @@ _ALL = (
     _elementary("abs", "absolute value", r"\left|{}\right|"),
 )
 
+_REGISTERED = {f.name: f for f in _ALL}
+
 #: Every function an equation may call, by name.
-FUNCTIONS: Mapping[str, CircuitFunction] = MappingProxyType({f.name: f for f in _ALL})
+FUNCTIONS: Mapping[str, CircuitFunction] = MappingProxyType(_REGISTERED)
+
+
+def register_function(function: CircuitFunction) -> None:
+    """Let equations call a function of your own, such as another activation.
+
+    Parameters
+    ----------
+    function : CircuitFunction
+        The function in every form; its name must be lower case and new.
+
+    Raises
+    ------
+    ValueError
+        If the name is taken, or not a lower-case identifier.
+    """
+    name = function.name
+    if not name.isidentifier() or name != name.lower():
+        raise ValueError(f"`name` of the function is {name!r}; it must be a lower-case identifier.")
+    if name in _REGISTERED or name in brian2.DEFAULT_FUNCTIONS:
+        raise ValueError(f"`name` of the function is {name!r}, which is taken; use a new one.")
+    _REGISTERED[name] = function

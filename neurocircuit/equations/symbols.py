@@ -10,7 +10,7 @@ from brian2.units.fundamentalunits import DIMENSIONLESS
 
 __all__ = ["Role", "Symbol"]
 
-Role = Literal["state", "input", "pool", "parameter"]
+Role = Literal["state", "input", "pool", "parameter", "constant"]
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Symbol:
     ----------
     name : str
         Lower-case identifier, as written in the equation text and in Brian2.
-    role : {"state", "input", "pool", "parameter"}
+    role : {"state", "input", "pool", "parameter", "constant"}
         A state has an equation, an input is given from outside, a pool is a weighted sum of a state over the
-        field, and a parameter is one shared constant.
+        field, a parameter is one constant that all units share, and a constant has a value for every unit.
     latex, meaning : str
         Typeset symbol and one-line description.
     unit : brian2 Unit, optional

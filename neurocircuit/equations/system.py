@@ -90,7 +90,7 @@ class OdeSystem:
 
     def brian(self) -> Any:
         """Return the complete Brian2 ``Equations``: the ODEs and a declaration of everything they use."""
-        flags = {"input": "", "pool": "", "parameter": " (shared, constant)"}
+        flags = {"input": "", "pool": "", "parameter": " (shared, constant)", "constant": " (constant)"}
         lines = [f"{s.name} : {s.brian_unit}{flags[s.role]}" for s in self.symbols if s.role != "state"]
         return self.odes + brian2.Equations("\n".join(lines))
 
@@ -124,7 +124,7 @@ class OdeSystem:
         if unknown:
             raise ValueError(
                 f"`text` of {self.name} uses {_listed(unknown)}, declared neither in `symbols` nor as a function "
-                f"(registered: {_listed(FUNCTIONS)}). Declare the symbol, or add the function to FUNCTIONS."
+                f"(registered: {_listed(FUNCTIONS)}). Declare the symbol, or add the function with register_function."
             )
         unused = set(declared) - used
         if unused:

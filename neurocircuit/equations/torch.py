@@ -33,14 +33,18 @@ Values = Mapping[str, torch.Tensor]
 Derivative = Callable[[Values], dict[str, torch.Tensor]]
 Step = Callable[..., dict[str, torch.Tensor]]
 
-# What Brian2's renderer writes for "and", "or", "not", and the namespace every compiled text sees.
-_NAMESPACE: dict[str, object] = {
-    **{name: function.torch for name, function in FUNCTIONS.items()},
+# What Brian2's renderer writes for "and", "or", "not".
+_LOGIC: dict[str, object] = {
     "logical_and": torch.logical_and,
     "logical_or": torch.logical_or,
     "logical_not": torch.logical_not,
 }
 _NOISE = "_noise_{}"
+
+
+def _namespace() -> dict[str, object]:
+    """Return what every compiled text may call; some schemes call more than the equations do."""
+    return {**_LOGIC, **{name: function.torch for name, function in FUNCTIONS.items()}}
 
 
 def compile_rhs(system: OdeSystem) -> Derivative:
@@ -71,8 +75,10 @@ def compile_rhs(system: OdeSystem) -> Derivative:
         for state, text in system.expressions().items()
     }
 
+    functions = _namespace()
+
     def rhs(values: Values) -> dict[str, torch.Tensor]:
-        namespace = {**_NAMESPACE, **values}
+        namespace = {**functions, **values}
         return {state: eval(code, namespace) for state, code in codes.items()}
 
     return rhs
@@ -105,11 +111,13 @@ def compile_step(system: OdeSystem, method: str = "euler") -> Step:
     code = compile(step_text(system, method), f"<{method} step of {system.name}>", "exec")
     noise_names = sorted(system.odes.stochastic_variables)
 
+    functions = _namespace()
+
     def step(values: Values, dt: torch.Tensor, noise: Values | None = None) -> dict[str, torch.Tensor]:
         given = sorted(noise or {})
         if given != noise_names:
             raise ValueError(f"`noise` has {given}; {system.name} needs standard-normal numbers for {noise_names}.")
-        namespace = {**_NAMESPACE, **values, "dt": dt}
+        namespace = {**functions, **values, "dt": dt}
         namespace.update({_NOISE.format(name): value for name, value in (noise or {}).items()})
         exec(code, namespace)
         return {state: cast(torch.Tensor, namespace[state]) for state in system.states}
