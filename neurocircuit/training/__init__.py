@@ -7,6 +7,7 @@ from neurocircuit.training.log import read_log
 from neurocircuit.training.loop import TrainingResult, fit
 from neurocircuit.training.seeding import seeded
 from neurocircuit.training.sources import Batch, DatasetSource, Source, StreamSource
+from neurocircuit.training.trials import draw_trials, masked_mse, trial_objective, trial_stream
 
 __all__ = [
     "Batch",
@@ -19,12 +20,16 @@ __all__ = [
     "TrainingResult",
     "accuracy_interval",
     "classified",
+    "draw_trials",
     "evaluate",
     "fit",
     "has_run",
     "learning_rate_at",
     "load_weights",
+    "masked_mse",
     "read_log",
     "save_weights",
     "seeded",
+    "trial_objective",
+    "trial_stream",
 ]

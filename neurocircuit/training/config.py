@@ -71,6 +71,8 @@ class TrainingConfig:
     """Stop after this many evaluations in a row without a new best; None never does."""
     best: Literal["accuracy", "loss"] = "accuracy"
     """The best weights are those of highest validation accuracy (equal: of lower loss), or of lowest loss."""
+    target: float | None = None
+    """Stop at the first evaluation with this accuracy or more, or, where `best` is loss, this loss or less."""
     workers: int = 0
     """Background processes that prepare batches. Their number does not change the data."""
     tensorboard: bool = False
@@ -91,6 +93,11 @@ class TrainingConfig:
         _check_number("decay_factor", self.decay_factor, 0 < self.decay_factor <= 1, "above 0 and at most 1")
         if self.gradient_clip is not None:
             _check_number("gradient_clip", self.gradient_clip, self.gradient_clip > 0, "above 0, or None")
+        if self.target is not None:
+            most, text = (
+                (1.0, "above 0 and at most 1, or None") if self.best == "accuracy" else (math.inf, "above 0, or None")
+            )
+            _check_number("target", self.target, 0 < self.target <= most, text)
         self._check_schedule()
 
     def _check_choices(self) -> None:

@@ -129,12 +129,12 @@ def parameter_place(model: nn.Module) -> tuple[torch.device, torch.dtype]:
 
 
 def to_place(batch: Batch, device: torch.device, dtype: torch.dtype) -> Batch:
-    """Return a batch on a device, with floating-point tensors in a type; integers keep theirs."""
+    """Return a batch on a device, with floating-point tensors in a type; integers keep theirs, the rest stays."""
 
     def move(value: Any) -> Any:
         if isinstance(value, Tensor):
             return value.to(device, dtype if value.is_floating_point() else None, non_blocking=True)
-        return type(value)(move(item) for item in value)
+        return type(value)(move(item) for item in value) if isinstance(value, (tuple, list)) else value
 
     inputs, targets = batch
     return move(inputs), move(targets)

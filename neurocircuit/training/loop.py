@@ -51,7 +51,7 @@ class TrainingResult:
     seconds: float
     """Time spent training, over all sessions of a resumed run."""
     stopped_early: bool
-    """Whether patience ended it."""
+    """Whether patience or the target ended it."""
     best_step: int
     """Step after which the weights were best."""
     best: Evaluation
@@ -142,7 +142,7 @@ def _train(run: Run, source: Source, validation: Source) -> None:
     config, progress, processes = run.config, run.progress, run.processes
     size = config.batch_size
     shares = [processes.share(range(k * size, (k + 1) * size)) for k in range(progress.step, config.steps)]
-    if _out_of_patience(run) or not shares:
+    if _ended(run) or not shares:
         return
     on_gpu = processes.device.type == "cuda"
     loaded = load_batches(source, config.seed, shares, workers=config.workers, pin_memory=on_gpu)
@@ -163,7 +163,7 @@ def _train(run: Run, source: Source, validation: Source) -> None:
                     log.write(line)
                 bar.set_postfix(loss=f"{line['loss']:.3f}", accuracy=f"{line['accuracy']:.3f}")
             bar.update()
-            stop = _out_of_patience(run)
+            stop = _ended(run)
             if last or stop or progress.step % config.checkpoint_every == 0:
                 save(run)
             if stop:
@@ -236,8 +236,13 @@ def _score(result: Evaluation, config: TrainingConfig) -> tuple[float, float]:
     return (result.accuracy if config.best == "accuracy" else 0.0, -result.loss)
 
 
-def _out_of_patience(run: Run) -> bool:
-    return run.config.patience is not None and run.progress.stale >= run.config.patience
+def _ended(run: Run) -> bool:
+    """Return whether patience is at its end or the target is reached, at the last evaluation."""
+    config, last = run.config, run.progress.last
+    reached = False
+    if config.target is not None and last is not None:
+        reached = last.accuracy >= config.target if config.best == "accuracy" else last.loss <= config.target
+    return reached or (config.patience is not None and run.progress.stale >= config.patience)
 
 
 def _line(run: Run, norm: float, evaluated: bool) -> dict[str, Any]:
@@ -286,7 +291,7 @@ def _result(run: Run) -> TrainingResult:
         run.folder,
         progress.step,
         progress.seconds,
-        _out_of_patience(run),
+        _ended(run),
         progress.best_step,
         progress.best,
         progress.last,

@@ -21,6 +21,7 @@ class Purpose(IntEnum):
     STEP = 3
     VALIDATION = 4
     EVALUATION = 5
+    TRIALS = 6
 
 
 def derived_seed(seed: int, purpose: Purpose, *place: int) -> int:

@@ -20,7 +20,7 @@ from neurocircuit.training.seeding import Purpose, derived_seed, permutation
 
 __all__ = ["Batch", "DatasetSource", "Source", "StreamSource", "load_batches"]
 
-#: Inputs and targets; targets are whatever the loss takes: a tensor, or a tuple of tensors.
+#: Inputs and targets; targets are whatever the loss takes: a tensor, or a tuple of tensors and of what needs no device.
 Batch = tuple[Tensor, Any]
 
 

@@ -28,6 +28,7 @@ _MAY_CHANGE = {
     "checkpoint_every",
     "log_every",
     "patience",
+    "target",
     "workers",
     "tensorboard",
     "device",
