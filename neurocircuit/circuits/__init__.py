@@ -1,5 +1,6 @@
 """The circuits: their equations, published parameters and pools."""
 
+from neurocircuit.circuits.brunel import BRUNEL, BRUNEL_PANELS, SMALL_BRUNEL, BrunelParameters, InputMoments
 from neurocircuit.circuits.circuit import Circuit, Pool
 from neurocircuit.circuits.derivation import (
     LINKS,
@@ -24,12 +25,20 @@ from neurocircuit.circuits.mely import (
     two_pool_circuit,
 )
 from neurocircuit.circuits.perturbation import Lesion, Perturbation, Pulse
+from neurocircuit.circuits.spiking import LIF, LIFParameters, SpikingNetwork, transfer
 
 __all__ = [
     "ACTIVATIONS",
+    "BRUNEL",
+    "BRUNEL_PANELS",
+    "LIF",
     "LINKS",
     "PRESETS",
+    "SMALL_BRUNEL",
+    "BrunelParameters",
     "Circuit",
+    "InputMoments",
+    "LIFParameters",
     "Lesion",
     "Link",
     "LinkCheck",
@@ -42,6 +51,7 @@ __all__ = [
     "RateForm",
     "RateNetwork",
     "Setting",
+    "SpikingNetwork",
     "TwoPoolParameters",
     "check_links",
     "default_excitation",
@@ -51,5 +61,6 @@ __all__ = [
     "make_setting",
     "mely_circuit",
     "shunt_from_h2",
+    "transfer",
     "two_pool_circuit",
 ]

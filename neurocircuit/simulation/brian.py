@@ -75,7 +75,7 @@ def _run_runtime(
     problem: Problem, stimuli: Sequence[tuple[ParameterSet, int]], device: str, pools: str
 ) -> Iterator[Trajectory]:
     quiet = np.errstate(all="ignore")  # overflow is reported by _read, with the state and the time
-    with brian_device("runtime"), _preferences({"codegen.target": device, **_cpp_flags()}), quiet:
+    with brian_device(device), quiet:
         model = _build(problem, device, pools)
         model.network.store()
         for parameters, item in stimuli:
@@ -166,15 +166,19 @@ def _read(problem: Problem, model: _Model) -> Trajectory:
 
 @contextmanager
 def brian_device(name: str, directory: str = "") -> Iterator[None]:
-    """Select a Brian2 device and restore the caller's afterwards, whatever happens."""
-    if name == "runtime":
-        set_device("runtime")
-        try:
-            yield
-        finally:
-            reset_device()
-        return
+    """Select one of our Brian2 devices and restore the caller's afterwards, whatever happens.
+
+    Programs of "cpp" and "cuda" are written into the directory.
+    """
     preferences = _cpp_flags()
+    if name in ("numpy", "cython"):
+        with _preferences({**preferences, "codegen.target": name}):
+            set_device("runtime")
+            try:
+                yield
+            finally:
+                reset_device()
+        return
     if name == "cuda":
         preferences |= cuda.preferences(directory)
     with _preferences(preferences):
