@@ -17,15 +17,22 @@ from neurocircuit.circuits import (
     Circuit,
     default_excitation,
     default_inhibition,
+    ei_system,
     mely_circuit,
     two_pool_circuit,
 )
 from neurocircuit.circuits.mely import OMEGA
-from neurocircuit.equations import FUNCTIONS, equations_latex, parameter_rows, to_float, unit_name
+from neurocircuit.equations import FUNCTIONS, OdeSystem, equations_latex, parameter_rows, to_float, unit_name
 
 CIRCUITS: Mapping[str, Callable[[], Circuit]] = {
     "mely": lambda: mely_circuit(TILT_CHANNELS),
     "two-pool": lambda: two_pool_circuit(default_inhibition(TILT_CHANNELS), default_excitation(TILT_CHANNELS)),
+}
+
+#: Equations that are no field of units, by name: they have no pools of pixels and no parameter set.
+SYSTEMS: Mapping[str, Callable[[], OdeSystem]] = {
+    "ei-current": lambda: ei_system("current", noise=True),
+    "ei-rate": lambda: ei_system("rate", noise=True),
 }
 
 
@@ -43,21 +50,21 @@ def math_block(latex: str) -> list[str]:
     return [".. math::", "", *(f"   {line}" for line in latex.splitlines()), ""]
 
 
-def equations(circuit: Circuit) -> list[str]:
-    """Return the circuit's equations and the functions they call."""
-    called = [f":math:`{FUNCTIONS[f].latex.format('x')}` is {FUNCTIONS[f].meaning}" for f in circuit.system.functions()]
+def equations(system: OdeSystem) -> list[str]:
+    """Return the equations and the functions they call."""
+    called = [f":math:`{FUNCTIONS[f].latex.format('x')}` is {FUNCTIONS[f].meaning}" for f in system.functions()]
     note = ["where " + "; ".join(called) + ".", ""] if called else []
-    return [*math_block(equations_latex(circuit.system)), *note]
+    return [*math_block(equations_latex(system)), *note]
 
 
-def source_text(circuit: Circuit) -> list[str]:
+def source_text(system: OdeSystem) -> list[str]:
     """Return the text that is simulated, as it stands in the code."""
-    return [".. code-block:: text", "", *(f"   {line}" for line in circuit.system.text.strip().splitlines()), ""]
+    return [".. code-block:: text", "", *(f"   {line}" for line in system.text.strip().splitlines()), ""]
 
 
-def symbols(circuit: Circuit) -> list[str]:
-    """Return the table of states, inputs and pools."""
-    fields = [s for s in circuit.system.symbols if s.role != "parameter"]
+def symbols(system: OdeSystem) -> list[str]:
+    """Return the table of states, inputs, pools and constants of a unit."""
+    fields = [s for s in system.symbols if s.role != "parameter"]
     rows = [(f":math:`{s.latex}`", f"``{s.name}``", s.role, s.meaning) for s in fields]
     return list_table(("Symbol", "Name in the code", "Role", "Meaning"), rows)
 
@@ -112,27 +119,32 @@ def shared_values() -> list[str]:
     ]
 
 
-SECTIONS: Mapping[str, Callable[[Circuit], list[str]]] = {
+SYSTEM_SECTIONS: Mapping[str, Callable[[OdeSystem], list[str]]] = {
     "equations": equations,
     "source": source_text,
     "symbols": symbols,
-    "parameters": parameters,
-    "pools": pools,
 }
+CIRCUIT_SECTIONS: Mapping[str, Callable[[Circuit], list[str]]] = {"parameters": parameters, "pools": pools}
 
 
 class CircuitDirective(SphinxDirective):
-    """``.. circuit:: NAME`` with ``:show: SECTION``: one part of a circuit, rendered from the code."""
+    """``.. circuit:: NAME`` with ``:show: SECTION``: one part of a circuit or system, rendered from the code."""
 
     required_arguments = 1
-    option_spec = {"show": lambda value: directives.choice(value, tuple(SECTIONS))}  # noqa: RUF012
+    option_spec = {  # noqa: RUF012
+        "show": lambda value: directives.choice(value, (*SYSTEM_SECTIONS, *CIRCUIT_SECTIONS))
+    }
 
     def run(self) -> list[nodes.Node]:
         """Return the section's nodes."""
-        name = self.arguments[0]
-        if name not in CIRCUITS:
-            raise self.error(f"`circuit` is {name!r}; it must be one of {', '.join(CIRCUITS)}.")
-        return self.parse_text_to_nodes("\n".join(SECTIONS[self.options["show"]](CIRCUITS[name]())))
+        name, section = self.arguments[0], self.options["show"]
+        if name not in CIRCUITS and (name not in SYSTEMS or section in CIRCUIT_SECTIONS):
+            raise self.error(f"`circuit` is {name!r}; it must be one of {', '.join((*CIRCUITS, *SYSTEMS))}.")
+        if section in CIRCUIT_SECTIONS:
+            lines = CIRCUIT_SECTIONS[section](CIRCUITS[name]())
+        else:
+            lines = SYSTEM_SECTIONS[section](SYSTEMS[name]() if name in SYSTEMS else CIRCUITS[name]().system)
+        return self.parse_text_to_nodes("\n".join(lines))
 
 
 class PresetsDirective(SphinxDirective):

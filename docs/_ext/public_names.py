@@ -18,6 +18,7 @@ SUBPACKAGES = (
     "simulation",
     "cells",
     "networks",
+    "tasks",
     "training",
     "stimuli",
     "analysis",

@@ -378,7 +378,7 @@ def run_network(
     ValueError
         If inputs or noise do not fit or are not finite.
     """
-    given = torch.as_tensor(np.asarray(inputs, dtype=np.float64))
+    given = torch.as_tensor(np.array(inputs, dtype=np.float64))
     _check_inputs(given, network.n_inputs)
 
     def tensor(value: Any) -> Tensor:

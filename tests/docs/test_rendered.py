@@ -32,7 +32,9 @@ def extensions():
 def test_a_circuit_page_shows_every_equation_symbol_parameter_and_pool(extensions, name):
     directive = extensions["circuit_directive"]
     circuit = directive.CIRCUITS[name]()
-    shown = "\n".join(line for section in directive.SECTIONS.values() for line in section(circuit))
+    lines = [line for section in directive.SYSTEM_SECTIONS.values() for line in section(circuit.system)]
+    lines += [line for section in directive.CIRCUIT_SECTIONS.values() for line in section(circuit)]
+    shown = "\n".join(lines)
     for line in equations_latex(circuit.system).splitlines():
         assert line in shown
     for symbol in circuit.system.symbols:
@@ -40,6 +42,16 @@ def test_a_circuit_page_shows_every_equation_symbol_parameter_and_pool(extension
         assert symbol.meaning in shown
     for pool in circuit.pools:
         assert pool.kernel.latex(circuit.system.symbol(pool.source).latex) in shown
+
+
+@pytest.mark.parametrize("name", ["ei-current", "ei-rate"])
+def test_a_page_of_a_system_shows_its_equations_and_symbols(extensions, name):
+    directive = extensions["circuit_directive"]
+    system = directive.SYSTEMS[name]()
+    shown = "\n".join(line for section in directive.SYSTEM_SECTIONS.values() for line in section(system))
+    assert equations_latex(system) in shown.replace("   ", "")
+    assert r"\xi" in shown
+    assert all(symbol.meaning in shown for symbol in system.symbols)
 
 
 def test_a_lesioned_pool_is_shown_as_zero(extensions):
