@@ -99,7 +99,7 @@ def training_step(activation: str, units: int, steps: int, trials: int, repeats:
 def transcription(network: CTRNN, inputs: torch.Tensor, noisy: bool) -> torch.Tensor:
     """Return the outputs of a network, computed layer by layer at every time step as the tutorial does."""
     settings, raw = network.settings, network.recurrent.raw
-    alpha = settings.step / 20.0
+    alpha = settings.step / network.tau
     signs = torch.diag(network.recurrent.sign)
     phi = FUNCTIONS["rectify" if settings.activation == "relu" else settings.activation].torch
     state = torch.zeros(inputs.shape[0], settings.n_units)

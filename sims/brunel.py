@@ -99,7 +99,7 @@ def main() -> int:
         for panel, result in runs.items():
             write_netcdf(result, folder / f"panel_{panel}.nc")
         cli.save_figure(plot(runs), folder / "figure.png")
-        settings = {"quick": config.quick, "duration_ms": config.duration, "device": config.device}
+        settings = {"quick": config.quick, "duration_ms": config.duration, "device": runs[PANELS[0]].attrs["device"]}
         for place in (folder, *([config.tables] if config.tables else [])):
             save_tables(place, "brunel", {"rates": rows}, seed=config.seed, **settings)
     print_table("firing rates (Hz)", rows)

@@ -32,13 +32,13 @@ from neurocircuit.analysis.ctrnn_training import (
     train_task,
 )
 from neurocircuit.analysis.task_curves import TaskCurves, curve_trials, task_curves
-from neurocircuit.circuits.ei import RateNetwork
+from neurocircuit.circuits.rate_network import RateNetwork
 from neurocircuit.plotting import plot_learning_curves, style
 from neurocircuit.plotting.ctrnn import plot_trial, plot_validation_loss
 from neurocircuit.plotting.psychometric import plot_chronometric, plot_psychometric
 from neurocircuit.simulation import write_netcdf
 from neurocircuit.tables import Row, print_table, save_tables
-from neurocircuit.tasks import Trials
+from neurocircuit.tasks import Scores, Trials
 from neurocircuit.training import has_run, masked_mse, read_log
 
 #: The control is at chance if its accuracy is this close to one half and its loss at least this share of the loss of
@@ -102,7 +102,8 @@ class Config:
             if not self.balance:
                 raise ValueError("`control` trains without balance, and so does `no-balance`; use one of them.")
             steps = recipe.training.steps if self.quick else self.control_steps
-            unbalanced = recipe.with_network(balance=False).with_training(steps=steps, target=None)
+            # Its weights of lowest loss: the sign of an output that hovers around zero is right in any share of trials.
+            unbalanced = recipe.with_network(balance=False).with_training(steps=steps, target=None, best="loss")
             runs["control", self.seed[0]] = unbalanced
         return runs
 
@@ -138,9 +139,7 @@ def score(label: str, seed: int, recipe: CTRNNRecipe, found: TrainedTask, count:
     scores = recipe.task.score(outputs, trials)
     (row,) = scores.by(trials)
     answered = {f"{name}": row[name] for name in ("accuracy", "low", "high")}
-    hard = next(
-        (one for one in scores.by(trials, *recipe.hard) if all(one[k] == v for k, v in recipe.hard.items())), row
-    )
+    hard = hard_row(scores, trials, recipe.hard)
     answered |= {f"hard_{name}": hard[name] for name in ("accuracy", "low", "high")}
     return {
         "weights": label,
@@ -153,6 +152,14 @@ def score(label: str, seed: int, recipe: CTRNNRecipe, found: TrainedTask, count:
         "tutorial_rule": tutorial_accuracy(recipe, outputs, trials),
         "minutes": found.training.seconds / 60,
     }
+
+
+def hard_row(scores: Scores, trials: Trials, hard: Mapping[str, Any]) -> Row:
+    """Return the score of the trials with the hard conditions, or of all trials if there are no such conditions."""
+    for row in scores.by(trials, *hard):
+        if all(row[name] == value for name, value in hard.items()):
+            return row
+    raise ValueError(f"`trials` is {trials.n_trials}, and none of these has the hard {dict(hard)}; draw more.")
 
 
 def mean_loss(outputs: Any, trials: Trials) -> float:

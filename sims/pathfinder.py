@@ -210,7 +210,7 @@ def evaluate(config: Evaluate) -> int:
     length = recipe.settings.contour_length
     rows, curves, logs = [], {}, {name: [] for name in config.model}
     for name in config.model:
-        for seed in config.seed:
+        for seed in trained_seeds(config, name):
             folder = config.run_folder(name, seed)
             model = load_network(name, recipe, folder)
             found = evaluate_network(model, recipe.settings, images)
@@ -243,6 +243,14 @@ def evaluate(config: Evaluate) -> int:
     exit_code = cli.report_checks({} if config.quick else margins(rows, config.model))
     print(f"Wrote {data} and {figure}")
     return exit_code
+
+
+def trained_seeds(config: Evaluate, name: str) -> tuple[int, ...]:
+    """Return the seeds with which a network was trained, and say which are left out; all of them if none was."""
+    found = tuple(seed for seed in config.seed if has_run(config.run_folder(name, seed)))
+    if found and found != tuple(config.seed):
+        print(f"{name}: no run with the seeds {', '.join(str(s) for s in config.seed if s not in found)}; left out")
+    return found or tuple(config.seed)
 
 
 def row(name: str, seed: object, found: Any) -> Row:
@@ -285,7 +293,9 @@ def plot_evaluation(curves: dict[Any, xr.Dataset], logs: dict[str, Any], seeds: 
     left, middle, right = figure.subplots(1, 3)
     plot_learning_curves(logs, left)
     mean = {
-        name: xr.concat([curves[name, seed] for seed in seeds], "seed").mean("seed", keep_attrs=True)
+        name: xr.concat([curves[name, seed] for seed in seeds if (name, seed) in curves], "seed").mean(
+            "seed", keep_attrs=True
+        )
         for name in dict.fromkeys(name for name, _ in curves)
     }
     plot_accuracy({name: curve for name, curve in mean.items() if "path_length" in curve.dims}, middle)

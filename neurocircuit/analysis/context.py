@@ -16,11 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from neurocircuit.analysis.ctrnn_training import check_channels
 from neurocircuit.analysis.fixed_points import distinct_points, find_fixed_points, sample_starts
 from neurocircuit.analysis.linearisation import Linearisation, LineAttractor, line_attractor, linearise
 from neurocircuit.analysis.psychometric import PsychometricFit, fit_psychometric
-from neurocircuit.circuits.ei import RateNetwork
-from neurocircuit.networks.ctrnn import run_network
+from neurocircuit.circuits.rate_network import RateNetwork
+from neurocircuit.networks import run_network
 from neurocircuit.tables import Row
 from neurocircuit.tasks import ContextIntegration, Scores, Trials
 
@@ -129,8 +130,7 @@ def context_dynamics(
     ValueError
         If the network does not fit the task, or an argument is out of range.
     """
-    if network.n_inputs != task.n_inputs:
-        raise ValueError(f"`network` has {network.n_inputs} inputs; the task {task.name} has {task.n_inputs}.")
+    check_channels(network, task)
     rng, results = np.random.default_rng(seed), {}
     for value, context in enumerate(CONTEXTS):
         drawn = task.sample(trials, rng, network.step, context=value)

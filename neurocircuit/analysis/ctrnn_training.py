@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurocircuit.circuits.ei import RateNetwork
 from neurocircuit.circuits.perturbation import Perturbation
-from neurocircuit.networks.ctrnn import CTRNN, CTRNNSettings, run_network
+from neurocircuit.circuits.rate_network import RateNetwork
+from neurocircuit.networks import CTRNN, CTRNNSettings, run_network
 from neurocircuit.tasks import Task, Trials, make_task
 from neurocircuit.training import (
     TrainingConfig,
@@ -33,6 +33,7 @@ __all__ = [
     "CTRNNRecipe",
     "TrainedTask",
     "build_ctrnn",
+    "check_channels",
     "iterations_to",
     "load_trained",
     "named_recipe",
@@ -116,9 +117,10 @@ _SLOWER = {"n_units": 100, "tau": 50.0, "step": 10.0}
 CTRNN_RECIPES: Mapping[str, CTRNNRecipe] = MappingProxyType(
     {
         "mante": _recipe(make_task("mante", "tutorial"), {}, _TUTORIAL, hard={"incongruent": True}),
-        # Learned more slowly than the others, and without a published number of steps to compare with.
-        "dmts": _recipe(make_task("dmts", "tutorial"), {}, replace(_TUTORIAL, steps=3000)),
-        "gonogo": _recipe(make_task("gonogo", "tutorial"), {}, _TUTORIAL),
+        # In these two all signs are right while the output is still tiny, so that training goes on until the loss is
+        # well below that of no output (1/3), and to the tutorial's loss.
+        "dmts": _recipe(make_task("dmts", "tutorial"), {}, replace(_TUTORIAL, steps=3000, best="loss", target=0.2)),
+        "gonogo": _recipe(make_task("gonogo", "tutorial"), {}, replace(_TUTORIAL, best="loss", target=0.01)),
         **{
             f"{name}-standard": _recipe(make_task(name), _SLOWER, replace(_TUTORIAL, steps=3000))
             for name in ("dmts", "gonogo")
@@ -232,15 +234,43 @@ def load_trained(recipe: CTRNNRecipe, folder: str | Path) -> RateNetwork:
     FileNotFoundError
         If the folder holds no finished run.
     ValueError
-        If the network is not of the task's size, or breaks Dale's law.
+        If the network is of another task (see `check_channels`), or breaks Dale's law.
     """
-    network, task = RateNetwork.load(Path(folder) / "network.safetensors"), recipe.task
-    if (network.input_names, network.output_names) != (task.input_names, task.output_names):
-        raise ValueError(
-            f"The network in '{folder}' has inputs {network.input_names} and outputs {network.output_names}; task "
-            f"{task.name} has {task.input_names} and {task.output_names}. Train one for it."
-        )
+    network = RateNetwork.load(Path(folder) / "network.safetensors")
+    check_channels(network, recipe.task)
     return network
+
+
+def check_channels(network: RateNetwork, task: Task | Trials) -> None:
+    """Refuse a network whose inputs and outputs are not those of a task, or of its trials.
+
+    Parameters
+    ----------
+    network : RateNetwork
+        The network. Names that it was not given are not compared.
+    task : Task or Trials
+        The task, or trials of it.
+
+    Raises
+    ------
+    ValueError
+        If the numbers or the names differ.
+    """
+    name = task.task if isinstance(task, Trials) else task.name
+    sizes = (len(task.input_names), len(task.output_names))
+    if sizes != (network.n_inputs, network.n_outputs):
+        raise ValueError(
+            f"`network` has {network.n_inputs} inputs and {network.n_outputs} outputs; the task {name} has {sizes[0]} "
+            f"and {sizes[1]}. Do they belong together?"
+        )
+    unnamed = network.replace(input_names=(), output_names=())
+    for names in ("input_names", "output_names"):
+        found, wanted = getattr(network, names), getattr(task, names)
+        if found not in (wanted, getattr(unnamed, names)):
+            raise ValueError(
+                f"`network` has the {names} {', '.join(found)}; the task {name} has {', '.join(wanted)}. Take a "
+                "network that was trained on the task, in the same variant."
+            )
 
 
 def iterations_to(criterion: float, log: Sequence[Mapping[str, Any]]) -> int | None:
@@ -273,14 +303,9 @@ def network_outputs(
     Raises
     ------
     ValueError
-        If the trials have another time step, or other numbers of inputs or outputs.
+        If the trials have another time step, or are of another task (see `check_channels`).
     """
-    sizes = (trials.inputs.shape[2], trials.targets.shape[2])
-    if sizes != (network.n_inputs, network.n_outputs):
-        raise ValueError(
-            f"`network` has {network.n_inputs} inputs and {network.n_outputs} outputs; the trials of {trials.task} "
-            f"have {sizes[0]} and {sizes[1]}. Do the task and the network belong together?"
-        )
+    check_channels(network, trials)
     if not np.isclose(trials.step, network.step):
         raise ValueError(
             f"`trials` have a step of {trials.step:g} ms and `network` was trained with {network.step:g} ms; draw the "

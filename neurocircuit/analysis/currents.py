@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from neurocircuit.circuits.ei import RateNetwork
 from neurocircuit.circuits.perturbation import Pulse
-from neurocircuit.networks.ctrnn import run_network
+from neurocircuit.circuits.rate_network import RateNetwork
+from neurocircuit.networks import run_network
 
 __all__ = ["ei_balance", "ei_currents", "paradoxical_effect"]
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
 
-from neurocircuit.circuits.ei import RateNetwork
+from neurocircuit.circuits.rate_network import RateNetwork
 from neurocircuit.tasks import ContextIntegration
 
 __all__ = ["GROUPS", "RankOne", "context_integrator", "rank_one_network"]

@@ -15,7 +15,8 @@ import numpy.typing as npt
 import torch
 import xarray as xr
 
-from neurocircuit.circuits.ei import RateNetwork, activation_function
+from neurocircuit.circuits.ei import activation_function
+from neurocircuit.circuits.rate_network import RateNetwork
 from neurocircuit.equations import FUNCTIONS, compile_rhs
 
 __all__ = ["distinct_points", "find_fixed_points", "rate_of_change", "sample_starts"]
@@ -46,7 +47,7 @@ def rate_of_change(network: RateNetwork) -> Velocity:
     system = network.system()
     rhs, activation = compile_rhs(system), FUNCTIONS[activation_function(network.activation)].torch
     weights, input_weights, bias, tau = (
-        torch.as_tensor(np.asarray(value, dtype=np.float64))
+        torch.as_tensor(np.array(value, dtype=np.float64))
         for value in (network.weights, network.input_weights, network.bias, network.tau)
     )
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from neurocircuit.analysis.ctrnn_training import network_outputs
-from neurocircuit.circuits.ei import RateNetwork
 from neurocircuit.circuits.perturbation import Lesion, Perturbation, chosen_units
+from neurocircuit.circuits.rate_network import RateNetwork
 from neurocircuit.tables import Row
 from neurocircuit.tasks import Scores, Task, Trials
 from neurocircuit.training.evaluation import accuracy_interval

@@ -18,7 +18,7 @@ import torch
 import xarray as xr
 
 from neurocircuit.analysis.fixed_points import rate_of_change
-from neurocircuit.circuits.ei import RateNetwork
+from neurocircuit.circuits.rate_network import RateNetwork
 
 __all__ = ["LineAttractor", "Linearisation", "line_attractor", "linearise"]
 
@@ -126,7 +126,7 @@ def linearise(network: RateNetwork, points: Any, inputs: Any = None) -> Linearis
     network : RateNetwork
         The network; its noise is ignored.
     points : (point, unit) array
-        States, usually ``distinct_points(...)["state"]``.
+        States, usually ``distinct_points(...)["state"]``; there may be none.
     inputs : (input,) array, optional
         The input. Default: zeros.
 
@@ -144,6 +144,11 @@ def linearise(network: RateNetwork, points: Any, inputs: Any = None) -> Linearis
     for name, array, wanted in (("points", states, (len(states), network.n_units)), ("inputs", held, network.n_inputs)):
         if array.shape != (wanted if isinstance(wanted, tuple) else (wanted,)) or not np.isfinite(array).all():
             raise ValueError(f"`{name}` has the shape {array.shape}; it must be finite and of the shape {wanted}.")
+    if not len(states):
+        # What maps over the points needs at least one.
+        square, effect = (0, network.n_units, network.n_units), np.zeros((0, *network.input_weights.shape))
+        vectors = np.zeros(square, np.complex128)
+        return Linearisation(states, np.zeros(square), effect, vectors[:, 0], vectors, vectors, network.step)
     velocity = rate_of_change(network)
     derivatives = torch.func.vmap(torch.func.jacrev(velocity, argnums=(0, 1)), in_dims=(0, None))
     by_state, by_input = derivatives(torch.as_tensor(states), torch.as_tensor(held))

@@ -129,9 +129,15 @@ def _curriculum_batch(curriculum: Curriculum, settings: PathfinderSettings, seed
 
 
 _SMALL = DIFFICULTIES["small"]
-# Images seen until the mixture changes, and the paddles of its paths. The last mixture lasts to the end: short paths,
-# which are learned first, stay among the longer ones.
-_SMALL_CURRICULUM = ((6_400, (3,)), (16_000, (3, 4, 5)), (64_000, (3, 4, 5, 6, 7)))
+# Images seen until the mixture changes, and the paddles of its paths. Short paths, which are learned first, stay among
+# the longer ones until these are learned too; the last mixture lasts to the end.
+_SMALL_CURRICULUM = (
+    (6_400, (3,)),
+    (16_000, (3, 4, 5)),
+    (64_000, (3, 4, 5, 6, 7)),
+    (96_000, (4, 5, 6, 7)),
+    (144_000, (5, 6, 7)),
+)
 _PUBLISHED = TrainingConfig(
     # The official code: 2 epochs in batches of 32, Nadam at 1e-3. Its epochs are of at most 225,000 images; 900,000 is
     # the size with which an independent run of the network learned difficulty 14.
@@ -155,7 +161,7 @@ PATHFINDER_RECIPES: Mapping[str, PathfinderRecipe] = MappingProxyType(
                 for end, lengths in _SMALL_CURRICULUM
             ),
             training=TrainingConfig(
-                steps=2000,
+                steps=4500,
                 batch_size=32,
                 learning_rate=3e-3,
                 schedule="cosine",

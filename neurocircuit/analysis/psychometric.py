@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr, ndtri, xlog1py, xlogy
+from scipy.special import ndtr, xlog1py, xlogy
+
+from neurocircuit.analysis.psychometric_likelihood import maximise_likelihood
 
 __all__ = [
     "PsychometricFit",
@@ -26,8 +28,6 @@ __all__ = [
 
 Array = npt.NDArray[np.float64]
 
-# Iterations of the fit, and the gain of log-likelihood in sight at which it has converged.
-_ITERATIONS, _CONVERGED = 200, 1e-10
 # The threshold is at least this share of the smallest distance between levels: a steeper curve is the same step.
 _STEEPEST = 0.25
 
@@ -44,9 +44,10 @@ class PsychometricFit:
         Number of positive choices and of trials at each level.
     intercept, slope, lapse : float
         The argument of the Gaussian is ``intercept + slope*c``; the lapse is the share of trials answered regardless
-        of the evidence, on either side.
+        of the evidence, on either side. The slope of a flat curve is 0, and the intercept is infinite where all choices
+        are alike.
     intervals : mapping from "bias", "threshold", "slope" and "lapse" to (low, high)
-        Bootstrap percentile intervals.
+        Bootstrap percentile intervals; NaN if all choices are alike, which resamples of them are as well.
     samples : (resample, 3) array
         Intercept, slope and lapse of every resample.
     confidence : float
@@ -56,7 +57,7 @@ class PsychometricFit:
     deviance : float
         Twice how much larger the log-likelihood of the observed shares is.
     at_bound : tuple of str
-        Which of "slope" and "lapse" stopped at the bound of what was allowed.
+        Which of "intercept", "slope" and "lapse" stopped at the bound of what was allowed.
     """
 
     level: Array
@@ -170,11 +171,14 @@ def fit_psychometric(
     scale = float(np.abs(level).max())
     steepest = scale / (_STEEPEST * float(np.diff(level).min()))
     upper = np.array([steepest + 10.0, steepest, largest_lapse])
-    best, likelihood = _fit(level / scale, positive[None], trials, upper, None)
+    best, likelihood = maximise_likelihood(level / scale, positive[None], trials, upper)
     rng = np.random.default_rng(seed)
     drawn = rng.binomial(trials, positive / trials, (resamples, len(level)))
-    samples, _ = _fit(level / scale, drawn, trials, upper, best[0])
-    bound = [name for name, k in (("slope", 1), ("lapse", 2)) if abs(best[0, k]) >= upper[k] > 0]
+    samples, _ = maximise_likelihood(level / scale, drawn, trials, upper, best[0])
+    if positive.sum() in (0, trials.sum()):
+        # No resample differs from the choices, which says nothing of how sure the parameters are.
+        samples = np.full_like(samples, np.nan)
+    bound = [name for k, name in enumerate(("intercept", "slope", "lapse")) if abs(best[0, k]) >= upper[k] > 0]
     unscale = np.array([1.0, 1.0 / scale, 1.0])
     best, samples = best * unscale, samples * unscale
     intervals = {name: _interval(values, confidence) for name, values in _named(samples).items()}
@@ -223,70 +227,6 @@ def _probability(parameters: Array, evidence: Array) -> Array:
     """Return probabilities (fit, ...) of positive choices for parameters (fit, 3) of intercept, slope and lapse."""
     intercept, slope, lapse = (column.reshape(-1, *[1] * evidence.ndim) for column in parameters.T)
     return np.asarray(lapse + (1 - 2 * lapse) * ndtr(intercept + slope * evidence))
-
-
-def _fit(level: Array, positive: Any, trials: Any, upper: Array, start: Array | None) -> tuple[Array, Array]:
-    """Return parameters (fit, 3) and log-likelihoods (fit,) for counts (fit, level), from several starts each."""
-    # A straight line through the normal quantiles of the shares, drawn in from 0 and 1, and steeper with lapses.
-    quantiles, weights = ndtri((positive + 0.5) / (trials + 1.0)), np.sqrt(trials)
-    basis = np.column_stack([np.ones_like(level), level]) * weights[:, None]
-    line = np.linalg.lstsq(basis, (quantiles * weights).T, rcond=None)[0].T
-    lapses = np.minimum(np.array([0.01, 0.05, 0.15]), upper[2] / 2)
-    starts = [
-        np.column_stack([factor * line, np.full(len(line), lapse)])
-        for factor, lapse in zip((1, 2, 4), lapses, strict=True)
-    ]
-    if start is not None:
-        starts.append(np.broadcast_to(start, starts[0].shape))
-    found = [_ascend(level, positive, trials, upper, np.clip(one, -upper, upper)) for one in starts]
-    parameters, likelihood = (np.stack([one[part] for one in found]) for part in range(2))
-    best = likelihood.argmax(axis=0)
-    index = np.arange(len(best))
-    return parameters[best, index], likelihood[best, index]
-
-
-def _ascend(level: Array, positive: Any, trials: Any, upper: Array, start: Array) -> tuple[Array, Array]:
-    """Climb the likelihoods of all fits at once by damped Fisher scoring within the bounds."""
-    lower = np.array([-upper[0], -upper[1], 0.0])
-    current, damping = np.clip(start, lower, upper), np.full(len(start), 1e-3)
-    likelihood, gradient, information = _likelihood(current, level, positive, trials)
-    going = np.arange(len(start))
-    for _ in range(_ITERATIONS):
-        here, slope = current[going], gradient[going]
-        # A parameter at a bound that the likelihood pushes against is held there.
-        held = ((here >= upper) & (slope > 0)) | ((here <= lower) & (slope < 0))
-        slope = slope * ~held
-        matrix = information[going] * ~held[:, :, None] * ~held[:, None, :]
-        diagonal = np.einsum("fkk->fk", matrix)
-        diagonal += damping[going, None] * diagonal + 1e-9 + held
-        step = np.linalg.solve(matrix, slope[:, :, None])[:, :, 0]
-        trial = np.clip(here + step, lower, upper)
-        reached, new_gradient, new_information = _likelihood(trial, level, positive[going], trials)
-        better = reached > likelihood[going]
-        moved = going[better]
-        current[moved], likelihood[moved] = trial[better], reached[better]
-        gradient[moved], information[moved] = new_gradient[better], new_information[better]
-        damping[going] = np.where(better, damping[going] / 10, damping[going] * 10)
-        going = going[(step * slope).sum(axis=1) > _CONVERGED]
-        if not len(going):
-            break
-    return current, likelihood
-
-
-def _likelihood(parameters: Array, level: Array, positive: Any, trials: Any) -> tuple[Array, Array, Array]:
-    """Return log-likelihoods, their gradients and the Fisher information."""
-    z = parameters[:, :1] + parameters[:, 1:2] * level
-    lapse = parameters[:, 2:]
-    tiny = np.finfo(float).tiny
-    p, q = (np.maximum(lapse + (1 - 2 * lapse) * ndtr(sign * z), tiny) for sign in (1, -1))
-    likelihood = (positive * np.log(p) + (trials - positive) * np.log(q)).sum(axis=1)
-    density = (1 - 2 * lapse) * np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
-    slopes = np.stack([density, density * level, 1 - 2 * ndtr(z)], axis=2)
-    # p*q underflows long before the curve's own derivative has any weight there.
-    spread = np.maximum(p * q, 1e-300)
-    gradient = np.einsum("fl,flk->fk", (positive - trials * p) / spread, slopes)
-    information = np.einsum("fl,flk,flm->fkm", trials / spread, slopes, slopes)
-    return likelihood, gradient, information
 
 
 def _named(parameters: Array) -> dict[str, Array]:

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from neurocircuit.circuits.ei import RateNetwork
+from neurocircuit.circuits.rate_network import RateNetwork
+from neurocircuit.errors import BackendUnavailableError
 from neurocircuit.tables import Row
 
 __all__ = ["cluster_units", "d_prime", "fractional_variance", "mean_weights", "sort_units", "task_variance"]
@@ -191,7 +192,7 @@ def cluster_units(
 ) -> xr.Dataset:
     """Cluster units by the tasks they vary in, with the number of clusters of the best silhouette (Yang et al. 2019).
 
-    Needs scikit-learn, which comes with ``pip install neurocircuit[analysis]``.
+    Needs scikit-learn, which comes with ``pip install '.[analysis]'`` in a clone of neurocircuit.
 
     Parameters
     ----------
@@ -214,7 +215,7 @@ def cluster_units(
 
     Raises
     ------
-    ImportError
+    BackendUnavailableError
         If scikit-learn is not installed.
     ValueError
         If fewer than three units are left, or no number of clusters.
@@ -223,7 +224,9 @@ def cluster_units(
         from sklearn.cluster import KMeans
         from sklearn.metrics import silhouette_score
     except ImportError as error:
-        raise ImportError("cluster_units needs scikit-learn: pip install 'neurocircuit[analysis]'") from error
+        raise BackendUnavailableError(
+            "clusters need scikit-learn, which is not installed. In a clone of neurocircuit: pip install '.[analysis]'."
+        ) from error
     values = variance.transpose("unit", "task").values
     active = values.sum(axis=1) >= quiet
     tried = sorted({int(count) for count in counts if 2 <= count < active.sum()})

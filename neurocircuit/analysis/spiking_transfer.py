@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import xarray as xr
 
-from neurocircuit.analysis.ctrnn_training import FRESH_TRIALS, network_outputs
-from neurocircuit.circuits.ei import RateNetwork
+from neurocircuit.analysis.ctrnn_training import FRESH_TRIALS, check_channels, network_outputs
+from neurocircuit.circuits.rate_network import RateNetwork
 from neurocircuit.circuits.spiking import transfer
 from neurocircuit.simulation.spiking import SCALINGS, scaling_search, simulate_spiking
 from neurocircuit.tasks import Scores, Task, Trials
@@ -64,15 +64,11 @@ def transfer_experiment(
     Raises
     ------
     ValueError
-        If the network cannot be transferred, or is not of the task's size.
+        If the network cannot be transferred, or is of another task (see `check_channels`).
     BackendUnavailableError
         If the device cannot run here.
     """
-    if (network.n_inputs, network.n_outputs) != (task.n_inputs, task.n_outputs):
-        raise ValueError(
-            f"`network` has {network.n_inputs} inputs and {network.n_outputs} outputs; the task {task.name} has "
-            f"{task.n_inputs} and {task.n_outputs}. Do they belong together?"
-        )
+    check_channels(network, task)
     # Trials to choose by and trials to judge by come from different seeds.
     chosen_by, judged_by = (
         task.sample(count, FRESH_TRIALS + 2 * seed + place, step=network.step)

@@ -112,11 +112,12 @@ def rate_loop(
     steps, trials, units = drive.shape
     state = start.expand(trials, units)
     deviation = equation.rate_sigma * torch.sqrt(2 * equation.tau / equation.step)
+    added = None if rate_noise is None else (rate_noise * deviation).unbind()
     phi = equation.phi()
 
     def rate(state: Tensor, at: int) -> Tensor:
         clean = phi(state) if equation.form == "current" else state
-        return clean if rate_noise is None else torch.addcmul(clean, rate_noise[at], deviation)
+        return clean if added is None else clean + added[at]
 
     advance = (_affine if equation.form == "current" else _general)(equation, weights, drive, noise)
     states, rates = [state], [rate(state, 0)]
@@ -216,4 +217,4 @@ class DaleLinear(nn.Module):
 
 
 def _float(values: Any) -> Tensor:
-    return torch.as_tensor(np.asarray(values), dtype=torch.float32)
+    return torch.as_tensor(np.array(values), dtype=torch.get_default_dtype())

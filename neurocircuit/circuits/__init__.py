@@ -12,7 +12,7 @@ from neurocircuit.circuits.derivation import (
     make_setting,
     shunt_from_h2,
 )
-from neurocircuit.circuits.ei import ACTIVATIONS, RateForm, RateNetwork, ei_system
+from neurocircuit.circuits.ei import ACTIVATIONS, RateForm, ei_system
 from neurocircuit.circuits.mely import (
     PRESETS,
     MelyParameters,
@@ -25,6 +25,7 @@ from neurocircuit.circuits.mely import (
     two_pool_circuit,
 )
 from neurocircuit.circuits.perturbation import Lesion, Perturbation, Pulse
+from neurocircuit.circuits.rate_network import RateNetwork
 from neurocircuit.circuits.spiking import LIF, LIFParameters, SpikingNetwork, transfer
 
 __all__ = [

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from brian2 import ms, second
 
-from neurocircuit.circuits.ei import RateNetwork
+from neurocircuit.circuits.rate_network import RateNetwork
 from neurocircuit.equations import OdeSystem, ParameterSet, Symbol, parameter
 
 __all__ = ["LIF", "LIFParameters", "SpikingNetwork", "transfer"]
@@ -96,11 +96,27 @@ class SpikingNetwork:
         Firing rate in Hz that stands for a rate of 1 (the inverse of lambda in the paper).
     parameters : LIFParameters
         Of neurons and synapses.
+
+    Raises
+    ------
+    ValueError
+        As for `transfer`.
     """
 
     source: RateNetwork
     scaling: float
     parameters: LIFParameters = field(default_factory=LIFParameters)
+
+    def __post_init__(self) -> None:
+        source, scaling = self.source, self.scaling
+        if source.form != "current" or source.activation != "sigmoid":
+            raise ValueError(
+                f"`network` has the form {source.form!r} and the activation {source.activation!r}; only networks "
+                "trained with form='current' and activation='sigmoid' transfer to spiking ones."
+            )
+        if isinstance(scaling, bool) or not (np.isfinite(scaling) and scaling > 0):
+            raise ValueError(f"`scaling` is {scaling!r}; it must be a positive firing rate in Hz, such as 50.")
+        object.__setattr__(self, "scaling", float(scaling))
 
     @property
     def weights(self) -> npt.NDArray[np.float64]:
@@ -147,11 +163,4 @@ def transfer(network: RateNetwork, scaling: float, parameters: LIFParameters | N
     >>> transfer(rates, 50.0).per_ms
     0.05
     """
-    if network.form != "current" or network.activation != "sigmoid":
-        raise ValueError(
-            f"`network` has the form {network.form!r} and the activation {network.activation!r}; only networks trained "
-            "with form='current' and activation='sigmoid' transfer to spiking ones."
-        )
-    if isinstance(scaling, bool) or not (np.isfinite(scaling) and scaling > 0):
-        raise ValueError(f"`scaling` is {scaling!r}; it must be a positive firing rate in Hz, such as 50.")
-    return SpikingNetwork(source=network, scaling=float(scaling), parameters=parameters or LIFParameters())
+    return SpikingNetwork(source=network, scaling=scaling, parameters=parameters or LIFParameters())

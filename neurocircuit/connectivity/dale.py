@@ -13,6 +13,7 @@ __all__ = [
     "DaleWeights",
     "WeightDistribution",
     "bulk_radius",
+    "check_dale",
     "dale_weights",
     "mean_field_outlier",
     "row_balance",
@@ -39,12 +40,26 @@ class DaleWeights:
     mask : (unit, unit) array of bool
         Which connections exist; a weight may still be zero.
     excitatory : (unit,) array of bool or None
-        Excitatory units come first; None without Dale's law.
+        Which units are excitatory; None without Dale's law.
+
+    Raises
+    ------
+    ValueError
+        If the weights are not square or not finite, are not zero where there is no connection, or break Dale's law.
     """
 
     weights: Array
     mask: npt.NDArray[np.bool_]
     excitatory: npt.NDArray[np.bool_] | None
+
+    def __post_init__(self) -> None:
+        weights, mask = np.asarray(self.weights, dtype=np.float64), np.asarray(self.mask, dtype=bool)
+        if weights.ndim != 2 or weights.shape[0] != weights.shape[1] or not np.isfinite(weights).all():
+            raise ValueError(f"`weights` has the shape {weights.shape}; it must be (unit, unit), and finite.")
+        if mask.shape != weights.shape or (weights[~mask] != 0).any():
+            raise ValueError("`mask` must have the shape of `weights`, which must be zero where it is False.")
+        if self.excitatory is not None:
+            check_dale(weights, np.asarray(self.excitatory, dtype=bool))
 
 
 def dale_weights(
@@ -130,6 +145,21 @@ def dale_weights(
             )
         weights *= wanted / found
     return DaleWeights(weights, mask, excitatory)
+
+
+def check_dale(weights: Array, excitatory: npt.NDArray[np.bool_]) -> None:
+    """Raise ValueError if an outgoing weight has the wrong sign, ``weights[post, pre]``."""
+    if excitatory.shape != weights.shape[1:]:
+        raise ValueError(f"`excitatory` has the shape {excitatory.shape}; it must be ({weights.shape[1]},).")
+    wrong = np.where(excitatory, weights < 0, weights > 0)
+    if wrong.any():
+        post, pre = np.argwhere(wrong)[0]
+        kind = "excitatory" if excitatory[pre] else "inhibitory"
+        raise ValueError(
+            f"`weights` breaks Dale's law at {int(wrong.sum())} places: weights[{post}, {pre}] is "
+            f"{weights[post, pre]:g}, but unit {pre} is {kind}. Check the signs and that rows are postsynaptic, or set "
+            "`excitatory` to None."
+        )
 
 
 def spectral_radius(weights: npt.ArrayLike) -> float:

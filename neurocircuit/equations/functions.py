@@ -52,7 +52,7 @@ class CircuitFunction:
     @property
     def known_to_brian(self) -> bool:
         """Whether Brian2 ships this function, so that no source of ours is used."""
-        return self.cpp is None and self.cuda is None and self.cython is None
+        return self.name in brian2.DEFAULT_FUNCTIONS
 
     def brian(self) -> Any:
         """Return the Brian2 ``Function`` with an implementation for every target."""
@@ -166,16 +166,23 @@ def register_function(function: CircuitFunction) -> None:
     Parameters
     ----------
     function : CircuitFunction
-        The function in every form; its name must be lower case and new.
+        The function in every form; its name must be lower case and new. If Brian2 has a function of that name, it is
+        used there, and no source is needed.
 
     Raises
     ------
     ValueError
-        If the name is taken, or not a lower-case identifier.
+        If the name is taken, or not a lower-case identifier, or a source is missing.
     """
     name = function.name
     if not name.isidentifier() or name != name.lower():
         raise ValueError(f"`name` of the function is {name!r}; it must be a lower-case identifier.")
-    if name in _REGISTERED or name in brian2.DEFAULT_FUNCTIONS:
+    if name in _REGISTERED or name in brian2.DEFAULT_CONSTANTS:
         raise ValueError(f"`name` of the function is {name!r}, which is taken; use a new one.")
+    missing = [source for source in ("cpp", "cuda", "cython") if getattr(function, source) is None]
+    if missing and not function.known_to_brian:
+        raise ValueError(
+            f"the function {name!r} has no source for {', '.join(missing)}; Brian2 does not know it, so every device "
+            "needs its own."
+        )
     _REGISTERED[name] = function

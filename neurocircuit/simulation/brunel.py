@@ -11,7 +11,7 @@ import xarray as xr
 from brian2 import Hz, ms
 
 from neurocircuit.circuits.brunel import BRUNEL, BrunelParameters
-from neurocircuit.simulation.brian_run import check_time, run_once
+from neurocircuit.simulation.brian_run import check_seed, check_time, run_once
 from neurocircuit.versions import package_versions
 
 __all__ = ["fixed_in_degree", "simulate_brunel"]
@@ -43,8 +43,8 @@ def simulate_brunel(
     settle : float
         How long the network runs before, ms.
     step : float
-        Integration step in ms; the delay should be a multiple.
-    device : {"numpy", "cython", "cpp"}
+        Integration step in ms; the delay must be a multiple of it.
+    device : {"numpy", "cython", "cpp", "cuda"}
         What executes it.
     seed : int
         Of connections, starting potentials and external spikes. Spikes depend on the device too.
@@ -58,14 +58,20 @@ def simulate_brunel(
     Raises
     ------
     ValueError
-        If a time is not positive, or the device or the seed is unknown.
+        If a time is not positive, the step does not divide the delay, or the device or the seed is unknown.
     BackendUnavailableError
         If the program does not compile here.
     """
     check_time("duration", duration)
     check_time("settle", settle, zero=True)
     check_time("step", step)
+    check_seed(seed)
     values = parameters.as_floats()
+    steps = values["delay"] / step
+    if round(steps) < 1 or abs(steps - round(steps)) > 1e-9 * steps:
+        raise ValueError(
+            f"`step` is {step!r} ms, which does not divide the delay of {values['delay']:g} ms; use one such as 0.1."
+        )
     n_exc, n_units = int(parameters.n_exc), int(parameters.n_exc + parameters.n_inh)
     rng = np.random.default_rng(seed)
 

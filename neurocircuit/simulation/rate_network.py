@@ -15,9 +15,10 @@ import numpy.typing as npt
 import xarray as xr
 from brian2 import ms
 
-from neurocircuit.circuits.ei import RateNetwork, activation_function
+from neurocircuit.circuits.ei import activation_function
+from neurocircuit.circuits.rate_network import RateNetwork
 from neurocircuit.equations import FUNCTIONS
-from neurocircuit.networks.ctrnn import run_network
+from neurocircuit.networks import run_network
 from neurocircuit.simulation.brian_run import ONE_RUN_DEVICES, generate_once, run_once
 from neurocircuit.simulation.rate_problem import NetworkProblem, Noise, check_finite, label_run, make_problem
 

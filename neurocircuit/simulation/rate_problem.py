@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from neurocircuit.circuits.ei import RateNetwork
+from neurocircuit.circuits.rate_network import RateNetwork
 from neurocircuit.errors import NonFiniteError
 from neurocircuit.simulation.brian_run import check_seed
 from neurocircuit.versions import package_versions
 
-__all__ = ["NetworkProblem", "Noise", "check_finite", "check_inputs", "label_run", "make_problem"]
+__all__ = ["NetworkProblem", "Noise", "check_finite", "label_run", "make_problem"]
 
 Array = npt.NDArray[np.float64]
 Noise = bool | npt.ArrayLike
@@ -53,7 +53,7 @@ def make_problem(
     ValueError
         If an argument is not as described there.
     """
-    given = check_inputs(network, inputs)
+    given = network.check_inputs(inputs)
     numbers = {"noise": noise, "rate_noise": rate_noise}
     for extra, (name, value) in enumerate(numbers.items()):
         if isinstance(value, bool):
@@ -72,25 +72,6 @@ def make_problem(
             f"`seed` is None, but `{own[0]}` is drawn; give a whole number, so that the run can be repeated."
         )
     return NetworkProblem(network, given, numbers["noise"], numbers["rate_noise"], seed if own else None)
-
-
-def check_inputs(network: RateNetwork, inputs: npt.ArrayLike) -> Array:
-    """Return the inputs of a network's trials, (trial, time, input), as float64.
-
-    Raises
-    ------
-    ValueError
-        If they have another shape, no trial or no step, or are not finite.
-    """
-    given = np.asarray(inputs, dtype=np.float64)
-    if given.ndim != 3 or 0 in given.shape[:2] or given.shape[2] != network.n_inputs:
-        raise ValueError(
-            f"`inputs` has the shape {given.shape}; it must be (trial, time, input) with {network.n_inputs} inputs, as "
-            "the network has."
-        )
-    if not np.isfinite(given).all():
-        raise ValueError("`inputs` has values that are NaN or infinite; all must be finite.")
-    return given
 
 
 def check_finite(problem: NetworkProblem, name: str, values: Array) -> None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import xarray as xr
 from brian2 import ms
 
-from neurocircuit.circuits.ei import RateNetwork
+from neurocircuit.circuits.rate_network import RateNetwork
 from neurocircuit.circuits.spiking import LIF, LIFParameters, SpikingNetwork, transfer
 from neurocircuit.simulation.brian_run import check_seed, check_time, run_once
 from neurocircuit.versions import package_versions
@@ -67,7 +67,7 @@ def simulate_spiking(
     BackendUnavailableError
         If the device cannot run here.
     """
-    given = _check_inputs(network.source, inputs)
+    given = network.source.check_inputs(inputs)
     recorded = np.asarray(tuple(record), dtype=np.int64)
     if len(recorded) and not (recorded.min() >= 0 and recorded.max() < len(given)):
         raise ValueError(f"`record` is {record!r}; trials are numbered from 0 to {len(given) - 1}.")
@@ -116,7 +116,7 @@ def scaling_search(
     if not len(scalings):
         raise ValueError("`scalings` is empty; give one or more firing rates in Hz.")
     networks = [transfer(network, scaling, parameters) for scaling in scalings]
-    given = _check_inputs(network, inputs)
+    given = network.check_inputs(inputs)
     trials = len(given)
     per_ms = np.repeat([spiking.per_ms for spiking in networks], trials)
     outputs = _run(_Problem(networks[0], given, per_ms, step, seed, np.zeros(0, np.int64)), device).output[:, 1:]
@@ -142,18 +142,6 @@ class _Spikes(NamedTuple):
     time: Array
     neuron: npt.NDArray[np.int64]
     trace: Array
-
-
-def _check_inputs(network: RateNetwork, inputs: npt.ArrayLike) -> Array:
-    given = np.asarray(inputs, dtype=np.float64)
-    if given.ndim != 3 or 0 in given.shape[:2] or given.shape[2] != network.n_inputs:
-        raise ValueError(
-            f"`inputs` has the shape {given.shape}; it must be (trial, time, input) with {network.n_inputs} inputs, as "
-            "the network has."
-        )
-    if not np.isfinite(given).all():
-        raise ValueError("`inputs` has values that are NaN or infinite; all must be finite.")
-    return given
 
 
 def _run(problem: _Problem, device: str) -> _Spikes:

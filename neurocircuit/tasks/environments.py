@@ -24,8 +24,9 @@ class TaskEnvironment(gymnasium.Env[Observation, np.int64]):
 
     The observation is the input of the step. Action 0 holds still; action k > 0 is the k-th of the other choices, named
     in ``info["actions"]``. The first action other than 0 ends the trial: with reward ``early`` before the response is
-    due, else with ``correct`` or ``wrong``. A trial in which the agent holds still ends with the last epoch; that is
-    right only where the right choice is 0, as in no-go trials. The grace of `Task` plays no part.
+    due, else with ``correct`` or ``wrong``. A trial in which the agent holds still ends with the response, after which
+    no answer is due; that is right only where the right choice is 0, as in no-go trials. The grace of `Task` plays no
+    part.
 
     ``reset(options={"coherence": 0.1})`` fixes conditions.
 
@@ -54,8 +55,7 @@ class TaskEnvironment(gymnasium.Env[Observation, np.int64]):
         super().reset(seed=seed)
         self._trial = self.task.sample(1, self.np_random, self.step_length, **(options or {}))
         self._at = 0
-        last = list(self._trial.epochs.values())[-1]
-        self._stop = round(float(last[0, 1]) / self.step_length)
+        self._stop = round(float(self._trial.epochs[self.task.response_epoch][0, 1]) / self.step_length)
         return self._observation(self._trial), self._info(self._trial)
 
     def step(self, action: np.int64) -> tuple[Observation, float, bool, bool, dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,7 @@ class Uniform:
 
     def __post_init__(self) -> None:
         _check_bounds(self, self.low, self.high)
+        _make_plain(self)
 
     def draw(self, n: int, rng: np.random.Generator, step: float) -> IntArray:
         """Return `n` durations in steps."""
@@ -77,6 +78,7 @@ class TruncatedExponential:
         _check_bounds(self, self.low, self.high)
         if not (math.isfinite(self.mean) and self.mean > 0):
             raise ValueError(f"`mean` of {self} is {self.mean!r} ms; it must be finite and greater than 0.")
+        _make_plain(self)
 
     def draw(self, n: int, rng: np.random.Generator, step: float) -> IntArray:
         """Return `n` durations in steps."""
@@ -108,6 +110,7 @@ class OneOf:
     def __post_init__(self) -> None:
         if not self.values or not all(math.isfinite(value) and value > 0 for value in self.values):
             raise ValueError(f"`values` of {self} must be at least one duration, each finite and greater than 0 ms.")
+        object.__setattr__(self, "values", tuple(map(float, self.values)))
 
     def draw(self, n: int, rng: np.random.Generator, step: float) -> IntArray:
         """Return `n` durations in steps."""
@@ -116,6 +119,12 @@ class OneOf:
 
 #: Milliseconds, or a distribution of them.
 Duration = float | Uniform | TruncatedExponential | OneOf
+
+
+def _make_plain(duration: Uniform | TruncatedExponential) -> None:
+    # A numpy scalar would spoil the text by which a random duration is described.
+    for parameter in fields(duration):
+        object.__setattr__(duration, parameter.name, float(getattr(duration, parameter.name)))
 
 
 def _check_bounds(duration: Uniform | TruncatedExponential, low: float, high: float) -> None:
@@ -237,8 +246,10 @@ def draw_layout(
         whole_steps(name, shortest(duration), step)
         longest_steps = whole_steps(name, longest(duration), step)
         start = stop
-        steps = np.full(n, longest_steps) if isinstance(duration, int | float) else duration.draw(n, rng, step)
-        stop = start + steps
+        if isinstance(duration, Uniform | TruncatedExponential | OneOf):
+            stop = start + duration.draw(n, rng, step)
+        else:
+            stop = start + longest_steps
         windows[name] = np.stack([start, stop], 1)
         total += longest_steps
     n_steps = total if length is None else whole_steps("length", length, step)

@@ -11,15 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurocircuit.tasks.conditions import Condition, Seed, Table, check_count, check_number, generator
-from neurocircuit.tasks.epochs import (
-    Duration,
-    Layout,
-    Uniform,
-    check_duration,
-    draw_layout,
-    shortest,
-    whole_steps,
-)
+from neurocircuit.tasks.epochs import Duration, Layout, Uniform, check_duration, draw_layout, shortest, whole_steps
 from neurocircuit.tasks.trials import Scores, Trials
 
 __all__ = ["DECISION_THRESHOLD", "NOISE_STEP", "Task", "Variant"]
@@ -80,6 +72,10 @@ class Task(ABC):
     length: float | None = None
 
     def __post_init__(self) -> None:
+        for setting in fields(self):
+            # So that a numpy scalar is drawn and described as the number it is.
+            if isinstance(value := getattr(self, setting.name), np.generic):
+                object.__setattr__(self, setting.name, value.item())
         for name in {"coherences", "frequencies"} & {setting.name for setting in fields(self)}:
             # An array or a list would make the task impossible to compare and to hash.
             object.__setattr__(self, name, tuple(np.asarray(getattr(self, name), np.float64).ravel().tolist()))
@@ -150,10 +146,9 @@ class Task(ABC):
 
     @property
     def variant(self) -> Variant:
-        """Tutorial if the settings are exactly those of the tutorial, else standard."""
+        """Tutorial if all settings, the default ones too, are those of the tutorial, else standard."""
         settings = self.tutorial_settings
-        exact = settings is not None and all(getattr(self, name) == value for name, value in settings.items())
-        return "tutorial" if exact else "standard"
+        return "tutorial" if settings is not None and self == type(self)(**settings) else "standard"
 
     def sample(self, n: int, seed: Seed, step: float | None = None, **conditions: ArrayLike) -> Trials:
         """Draw trials.
@@ -204,14 +199,15 @@ class Task(ABC):
             input_names=self.input_names,
             output_names=self.output_names,
             task=self.name,
+            grace=self.grace,
         )
 
     def score(self, outputs: ArrayLike, trials: Trials) -> Scores:
         """Judge outputs.
 
-        The choice is read from the output's mean over the response after the grace: its sign, or in go/no-go whether
-        it is above `DECISION_THRESHOLD`. The reaction time runs from the start of the response to the end of the first
-        step at which the output is at least `DECISION_THRESHOLD` from 0.
+        The choice is read from the output's mean over the response after the grace of the trials: its sign, or in
+        go/no-go whether it is above `DECISION_THRESHOLD`. The reaction time runs from the start of the response to the
+        end of the first step at which the output is at least `DECISION_THRESHOLD` from 0.
 
         Parameters
         ----------
@@ -228,7 +224,7 @@ class Task(ABC):
         Raises
         ------
         ValueError
-            If the trials are of another task, the shape is wrong, or an output is not finite.
+            If the trials are of another task or other inputs, the shape is wrong, or an output is not finite.
         """
         output = self._checked(outputs, trials)
         choice = self._choose(output, trials)
@@ -270,8 +266,12 @@ class Task(ABC):
         return {name: known[name].check(name, value, n) for name, value in conditions.items()}
 
     def _checked(self, outputs: ArrayLike, trials: Trials) -> NDArray[np.float64]:
-        if trials.task != self.name:
-            raise ValueError(f"`trials` are of task {trials.task}, but this is {self.name}.")
+        if (trials.task, trials.input_names) != (self.name, self.input_names):
+            raise ValueError(
+                f"`trials` are of task {trials.task} with inputs {', '.join(trials.input_names)}, but this is "
+                f"{self.name} with {', '.join(self.input_names)}; score them with the task that drew them."
+            )
+        trials.scored(self.response_epoch)
         array = np.asarray(outputs, np.float64)
         if array.shape != trials.targets.shape:
             raise ValueError(
@@ -283,7 +283,7 @@ class Task(ABC):
         return array[..., 0]
 
     def _mean_response(self, output: NDArray[np.float64], trials: Trials) -> NDArray[np.float64]:
-        window = trials.during(self.response_epoch, self.grace)
+        window = trials.scored(self.response_epoch)
         return np.asarray((output * window).sum(1) / window.sum(1))
 
     def _choose(self, output: NDArray[np.float64], trials: Trials) -> NDArray[np.int64]:

@@ -44,11 +44,13 @@ class Trials:
         Names of the channels.
     task : str
         Name of the task.
+    grace : float, ms
+        First part of the response that counts neither in the mask nor in the score.
 
     Raises
     ------
     ValueError
-        If shapes disagree, a number is not finite, or epochs overlap or exceed the trial.
+        If shapes disagree, a number is not finite, the grace is negative, or epochs overlap or exceed the trial.
     """
 
     inputs: FloatArray
@@ -60,12 +62,15 @@ class Trials:
     input_names: tuple[str, ...]
     output_names: tuple[str, ...]
     task: str
+    grace: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("inputs", "targets", "mask"):
             object.__setattr__(self, name, np.asarray(getattr(self, name), np.float32))
         if not (math.isfinite(self.step) and self.step > 0):
             raise ValueError(f"`step` is {self.step!r} ms; it must be finite and greater than 0.")
+        if not (math.isfinite(self.grace) and self.grace >= 0):
+            raise ValueError(f"`grace` is {self.grace!r} ms; it must be finite and at least 0.")
         if self.inputs.ndim != 3:
             raise ValueError(f"`inputs` has shape {self.inputs.shape}; it must be (trial, time, input).")
         n, steps = self.inputs.shape[:2]
@@ -107,6 +112,22 @@ class Trials:
             raise ValueError(f"`epoch` is {epoch!r}; the epochs of {self.task} are {', '.join(self.epochs)}.")
         start, stop = (self.epochs[epoch].T - ROUNDING)[..., None]
         return np.asarray((self.time >= start + grace) & (self.time < stop))
+
+    def scored(self, epoch: str) -> NDArray[np.bool_]:
+        """Return which steps of an epoch an answer is read from, all but its grace: (trial, time).
+
+        Raises
+        ------
+        ValueError
+            If there is no such epoch, or a trial has no such step.
+        """
+        steps = self.during(epoch, self.grace)
+        if (empty := ~steps.any(1)).any():
+            raise ValueError(
+                f"no step of epoch {epoch!r} is left after the grace of {self.grace:g} ms in {int(empty.sum())} of "
+                f"{self.n_trials} trials, so that no answer can be read; make the epoch longer or the grace shorter."
+            )
+        return steps
 
     def select(self, index: Any) -> Trials:
         """Return some of the trials: a slice, an array of indices or a boolean array of (trial,)."""
@@ -150,7 +171,8 @@ class Trials:
             name if name not in data | coords else f"condition_{name}": ("trial", np.asarray(column))
             for name, column in self.conditions.items()
         }
-        attributes = {"task": self.task, "step_ms": self.step, "versions": json.dumps(package_versions())}
+        attributes = {"task": self.task, "step_ms": self.step, "grace_ms": self.grace}
+        attributes["versions"] = json.dumps(package_versions())
         return xr.Dataset(data, coords, attributes)
 
 

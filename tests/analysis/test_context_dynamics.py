@@ -76,6 +76,18 @@ def test_a_network_that_integrates_nothing_has_no_line():
     assert np.isnan(direction_similarity(found))
 
 
+def test_a_network_that_comes_to_rest_nowhere_has_no_points():
+    network = context_integrator(TASK, per_group=1)
+    growing = network.replace(
+        weights=2 * np.eye(8), bias=np.ones(8), tau=1000.0, excitatory=None, input_weights=0 * network.input_weights
+    )
+    found = context_dynamics(growing, TASK, trials=4, starts=4, iterations=5)
+    for row in context_rows(found):
+        assert (row["none"], row["points"], row["integrating"], row["others_growing"]) == (4, 0, 0, -1)
+        assert np.isnan([row["line_share"], row["relevant"], row["time_constant"]]).all()
+    assert np.isnan(direction_similarity(found))
+
+
 def test_the_choice_follows_the_cued_stimulus():
     trials = TASK.sample(600, 3)
     scores = score_network(context_integrator(TASK, per_group=1), TASK, trials)
@@ -103,8 +115,11 @@ def test_the_network_made_by_hand_obeys_dales_law_and_starts_at_rest(size):
 
 
 def test_wrong_arguments_are_refused():
-    with pytest.raises(ValueError, match="`network` has 1 inputs; the task mante has 5"):
+    with pytest.raises(ValueError, match="`network` has 1 inputs and 1 outputs; the task mante has 5"):
         context_dynamics(rank_one_network(5).network, TASK)
+    mixed = context_integrator(TASK).replace(input_names=TASK.input_names[::-1])
+    with pytest.raises(ValueError, match=r"`network` has the input_names context_colour, .*; the task mante has fix"):
+        context_dynamics(mixed, TASK)
     with pytest.raises(ValueError, match="`per_group` is 0"):
         context_integrator(TASK, per_group=0)
     with pytest.raises(ValueError, match="`n_units` is 1"):

@@ -11,6 +11,7 @@ from neurocircuit.analysis.ctrnn_training import (
     CTRNN_RECIPES,
     FRESH_TRIALS,
     build_ctrnn,
+    check_channels,
     iterations_to,
     load_trained,
     named_recipe,
@@ -19,8 +20,9 @@ from neurocircuit.analysis.ctrnn_training import (
     recipe_description,
     train_task,
 )
-from neurocircuit.circuits.ei import RateNetwork
+from neurocircuit.circuits.rate_network import RateNetwork
 from neurocircuit.connectivity import spectral_radius
+from neurocircuit.networks import CTRNN, CTRNNSettings
 from neurocircuit.tasks import make_task
 from neurocircuit.training import read_log
 
@@ -109,10 +111,29 @@ def test_the_weights_follow_from_the_seed():
 
 
 def test_a_network_of_another_task_is_refused(trained):
-    with pytest.raises(ValueError, match=r"has inputs \('go',\) and outputs .*; task dmts has"):
+    with pytest.raises(ValueError, match="`network` has 1 inputs and 1 outputs; the task dmts has 2 and 1"):
         load_trained(CTRNN_RECIPES["dmts"], trained.training.folder)
     with pytest.raises(FileNotFoundError):
         load_trained(SMALL, trained.training.folder / "nowhere")
+
+
+def test_a_network_of_another_task_of_the_same_size_is_refused_unless_it_has_no_names():
+    right, wrong = make_task("gonogo"), make_task("memory")
+    assert (right.n_inputs, right.n_outputs) == (wrong.n_inputs, wrong.n_outputs)
+    settings = CTRNNSettings(n_inputs=right.n_inputs, n_outputs=1, n_units=10, step=right.step)
+    named = CTRNN(settings).network(right.input_names, right.output_names)
+    for fits in (right, right.sample(2, 0)):
+        check_channels(named, fits)
+    for other in (wrong, wrong.sample(2, 0)):
+        with pytest.raises(
+            ValueError, match="`network` has the input_names fixation, go, nogo; the task memory has fix"
+        ):
+            check_channels(named, other)
+        check_channels(named.replace(input_names=()), other)
+    with pytest.raises(ValueError, match="`network` has the output_names go; the task gonogo has choice"):
+        check_channels(named.replace(output_names=("go",)), right)
+    with pytest.raises(ValueError, match="the task memory has fixation, rising, falling"):
+        network_outputs(named, wrong.sample(2, 0))
 
 
 def test_trials_of_another_step_are_refused(trained):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from neurocircuit.analysis.currents import ei_balance, ei_currents, paradoxical_effect
-from neurocircuit.circuits.ei import RateNetwork
+from neurocircuit.circuits.rate_network import RateNetwork
 
 
 def pair(ee, ei, ie, ii, drive=(8.0, 1.0)):

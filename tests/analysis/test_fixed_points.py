@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from neurocircuit.analysis.exact_networks import rank_one_network
 from neurocircuit.analysis.fixed_points import distinct_points, find_fixed_points, rate_of_change, sample_starts
-from neurocircuit.circuits.ei import RateNetwork
-from neurocircuit.networks.ctrnn import run_network
+from neurocircuit.circuits.rate_network import RateNetwork
+from neurocircuit.networks import run_network
 
 
 def random_network(rng, n=7, form="current", activation="tanh", gain=0.9):
@@ -30,7 +30,7 @@ def random_network(rng, n=7, form="current", activation="tanh", gain=0.9):
 def test_the_rate_of_change_is_that_of_a_step_of_the_network(rng, form, activation):
     network = random_network(rng, form=form, activation=activation).replace(start=rng.uniform(0, 1, 7))
     inputs = rng.standard_normal(2)
-    found = rate_of_change(network)(torch.as_tensor(network.start), torch.as_tensor(inputs)).numpy()
+    found = rate_of_change(network)(torch.tensor(network.start), torch.as_tensor(inputs)).numpy()
     states = run_network(network, inputs[None, None]).states[0]
     np.testing.assert_allclose(found, (states[1] - states[0]) / network.step, atol=1e-13)
 

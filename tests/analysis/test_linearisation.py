@@ -6,7 +6,7 @@ import torch
 
 from neurocircuit.analysis.exact_networks import rank_one_network
 from neurocircuit.analysis.linearisation import line_attractor, linearise
-from neurocircuit.circuits.ei import RateNetwork
+from neurocircuit.circuits.rate_network import RateNetwork
 from neurocircuit.equations import compile_step
 
 SLOPES = {
@@ -146,6 +146,17 @@ def test_a_rotation_has_no_line():
     line = line_attractor(found)
     assert np.isnan(line.eigenvalues).all()
     assert np.isnan(line.direction).all()
+
+
+def test_no_points_have_no_modes_and_no_line(tmp_path):
+    found = linearise(integrator(), np.zeros((0, 2)))
+    assert (found.points.shape, found.jacobian.shape, found.input_jacobian.shape) == ((0, 2), (0, 2, 2), (0, 2, 3))
+    assert (found.eigenvalues.shape, found.right.shape, found.left.shape) == ((0, 2), (0, 2, 2), (0, 2, 2))
+    assert found.time_constants.shape == found.map_eigenvalues.shape == (0, 2)
+    found.to_dataset().to_netcdf(tmp_path / "spectrum.nc", engine="h5netcdf")
+    line = line_attractor(found)
+    assert (line.eigenvalues.shape, line.direction.shape, line.selection.shape) == ((0,), (0, 2), (0, 2))
+    assert (line.input_gain.shape, line.input_alignment.shape) == ((0, 3), (0, 3))
 
 
 def test_a_defective_mode_has_no_left_vector():

@@ -12,7 +12,7 @@ from neurocircuit.analysis.lesions import (
     score_network,
 )
 from neurocircuit.circuits.perturbation import Lesion, Pulse
-from neurocircuit.networks.ctrnn import run_network
+from neurocircuit.networks import run_network
 from neurocircuit.tasks import make_task
 
 TASK = make_task("mante", stimulus=200.0, delay=100.0)
@@ -136,7 +136,7 @@ def test_the_table_has_every_group_with_its_controls(network, trials):
 
 def test_networks_and_trials_that_do_not_fit_are_refused(network, trials):
     other = make_task("gonogo")
-    with pytest.raises(ValueError, match="`network` has 5 inputs and 1 outputs; the trials of gonogo have"):
+    with pytest.raises(ValueError, match="`network` has 5 inputs and 1 outputs; the task gonogo has"):
         score_network(network, other, other.sample(2, 0))
     with pytest.raises(ValueError, match=r"`trials` have a step of 5 ms and `network` was trained with 10 ms"):
         score_network(network, TASK, TASK.sample(2, 0, 5.0))

@@ -99,6 +99,39 @@ def test_a_flat_curve_has_no_bias():
     np.testing.assert_allclose(found.curve(evidence), 0.5, atol=1e-6)
 
 
+@pytest.mark.parametrize("positive", [True, False])
+@pytest.mark.parametrize("largest_lapse", [0.0, 0.2])
+def test_choices_that_are_all_alike_have_neither_bias_nor_intervals(positive, largest_lapse):
+    evidence = np.repeat([-1.0, 1.0], 50)
+    found = fit_psychometric(evidence, np.full(100, positive), largest_lapse=largest_lapse, resamples=20)
+    assert found.at_bound == ("intercept",)
+    assert np.isnan(found.bias)
+    assert (found.threshold, found.slope, found.lapse, found.deviance) == (np.inf, 0, 0, 0)
+    np.testing.assert_array_equal(found.curve(LEVELS), float(positive))
+    assert all(np.isnan(ends).all() for ends in found.intervals.values())
+    assert np.isnan(found.band(LEVELS)).all()
+
+
+def test_a_single_other_choice_that_passes_for_a_lapse_gives_no_bias_far_away():
+    evidence, choices = np.repeat([-1.0, 0.0, 1.0], 50), np.ones(150, dtype=bool)
+    choices[70] = False
+    found = fit_psychometric(evidence, choices, resamples=50)
+    assert found.lapse == pytest.approx(1 / 150)
+    assert np.isnan(found.bias)
+    assert (found.threshold, found.slope) == (np.inf, 0)
+
+
+def test_resamples_that_are_all_alike_have_no_bias_in_the_intervals():
+    evidence, choices = np.repeat([-1.0, 1.0], 50), np.ones(100, dtype=bool)
+    # Without lapses; every third resample misses the one other choice.
+    choices[10] = False
+    found = fit_psychometric(evidence, choices, largest_lapse=0.0, resamples=200)
+    alike = np.isinf(found.samples[:, 0])
+    assert 0.25 < alike.mean() < 0.5
+    assert not found.samples[alike, 1:].any()
+    assert -3 < found.intervals["bias"][0] < found.intervals["bias"][1] < -1
+
+
 def test_the_same_seed_gives_the_same_intervals(rng):
     trials = drawn(rng, 0.0, 0.1, 0.02, trials=30)
     first, again, other = (fit_psychometric(*trials, resamples=40, seed=seed) for seed in (1, 1, 2))

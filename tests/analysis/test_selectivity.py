@@ -1,6 +1,7 @@
 """Selectivity, mean weights and clusters of units against cases that are known."""
 
 import builtins
+import re
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from neurocircuit.analysis.selectivity import (
     sort_units,
     task_variance,
 )
-from neurocircuit.circuits.ei import RateNetwork
+from neurocircuit.circuits.rate_network import RateNetwork
+from neurocircuit.errors import BackendUnavailableError
 
 
 def test_d_prime_is_the_distance_in_standard_deviations(rng):
@@ -105,7 +107,7 @@ def test_clusters_without_scikit_learn_say_what_to_install(monkeypatch):
         return real(name, *arguments, **options)
 
     monkeypatch.setattr(builtins, "__import__", absent)
-    with pytest.raises(ImportError, match=r"neurocircuit\[analysis\]"):
+    with pytest.raises(BackendUnavailableError, match=re.escape("pip install '.[analysis]'")):
         cluster_units(task_variance({"a": np.ones((2, 2, 5))}))
 
 

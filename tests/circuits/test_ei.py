@@ -66,6 +66,8 @@ def test_a_network_comes_back_from_its_file_to_the_bit(tmp_path, rng):
         np.testing.assert_array_equal(getattr(back, name), getattr(network, name))
     for name in ("step", "activation", "form", "input_names", "output_names"):
         assert getattr(back, name) == getattr(network, name)
+    files = [network.save(tmp_path / f"{number}.safetensors").read_bytes() for number in range(5)]
+    assert len(set(files)) == 1
     free = network.replace(excitatory=None)
     assert RateNetwork.load(free.save(tmp_path / "free.safetensors")).excitatory is None
 
@@ -108,6 +110,7 @@ def test_other_files_are_refused(tmp_path):
         ({"tau": -1.0}, "`tau` is -1"),
         ({"tau": [1.0, 2.0, 3.0]}, r"`tau` has the shape \(3,\)"),
         ({"noise": -0.1}, "`noise` is -0.1"),
+        ({"excitatory": [-1, 1]}, "it must hold True and False"),
         ({"excitatory": [True]}, r"`excitatory` has the shape \(1,\)"),
         ({"activation": "swish"}, "`activation` is 'swish'"),
         ({"form": "current-ish"}, "`form` is 'current-ish'"),
@@ -117,6 +120,22 @@ def test_other_files_are_refused(tmp_path):
 def test_what_is_no_network_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         RateNetwork(**{**GOOD, **changes})
+
+
+def test_what_was_checked_cannot_be_changed_afterwards():
+    weights = np.array(GOOD["weights"])
+    network = RateNetwork(**{**GOOD, "weights": weights})
+    weights[0, 1] = 5.0
+    assert network.weights[0, 1] == -1.0
+    with pytest.raises(ValueError, match="read-only"):
+        network.weights[0, 1] = 5.0
+
+
+def test_rates_and_readout_of_no_number_are_refused():
+    network = RateNetwork(**GOOD)
+    for call in (network.rates, network.readout, network.drive):
+        with pytest.raises(ValueError, match="NaN or infinite"):
+            call([np.nan, 0.0])
 
 
 def test_text_is_not_an_array():

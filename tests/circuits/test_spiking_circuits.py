@@ -6,7 +6,7 @@ from brian2 import ms
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neurocircuit.circuits.ei import RateNetwork
+from neurocircuit.circuits.rate_network import RateNetwork
 from neurocircuit.circuits.spiking import LIF, LIFParameters, transfer
 from neurocircuit.equations import equations_latex
 
@@ -46,12 +46,16 @@ def test_equations_are_typeset():
 def test_only_sigmoid_networks_in_the_current_form_transfer(changes):
     with pytest.raises(ValueError, match="form='current' and activation='sigmoid'"):
         transfer(make_rates(**changes), 50.0)
+    with pytest.raises(ValueError, match="form='current' and activation='sigmoid'"):
+        transfer(make_rates(), 50.0).replace(source=make_rates(**changes))
 
 
 @pytest.mark.parametrize("scaling", [0.0, -5.0, float("nan"), float("inf"), True])
 def test_scaling_factor_must_be_a_rate(scaling):
     with pytest.raises(ValueError, match="`scaling` is"):
         transfer(make_rates(), scaling)
+    with pytest.raises(ValueError, match="`scaling` is"):
+        transfer(make_rates(), 50.0).replace(scaling=scaling)
 
 
 @pytest.mark.parametrize(

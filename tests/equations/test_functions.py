@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from neurocircuit.equations import FUNCTIONS, CircuitFunction, OdeSystem, Symbol, compile_rhs, register_function
+from neurocircuit.equations import (
+    FUNCTIONS,
+    CircuitFunction,
+    OdeSystem,
+    Symbol,
+    compile_rhs,
+    functions,
+    register_function,
+)
 
 VALUES = np.array([-np.inf, -710.0, -3.5, -1e-300, -0.0, 0.0, 1e-300, 0.25, 1.0, 3.5, 40.0, np.inf, np.nan])
 OURS = [name for name, function in FUNCTIONS.items() if not function.known_to_brian]
@@ -88,15 +96,28 @@ def test_the_registry_cannot_be_changed_by_accident():
         FUNCTIONS["exp"] = FUNCTIONS["tanh"]
 
 
+@pytest.fixture
+def registry():
+    """The registry, as it was before when the test is over."""
+    before = dict(functions._REGISTERED)
+    yield
+    functions._REGISTERED.clear()
+    functions._REGISTERED.update(before)
+
+
+@pytest.mark.usefixtures("registry")
 def test_a_registered_function_can_be_called_from_an_equation():
     name = "cubed_for_this_test"
+    source = "static inline double cubed_for_this_test(double x) { return x * x * x; }"
     cube = CircuitFunction(
         name=name,
         meaning="third power",
         torch=lambda x: x**3,
         latex=r"{}^3",
         numpy=lambda x: x**3,
-        cpp="static inline double cubed_for_this_test(double x) { return x * x * x; }",
+        cpp=source,
+        cuda=source,
+        cython="cdef double cubed_for_this_test(double x):\n    return x * x * x\n",
     )
     register_function(cube)
     x, tau = Symbol("x", "state", "x", "activity"), Symbol("tau", "parameter", r"\tau", "time", unit=brian2.second)
@@ -107,7 +128,18 @@ def test_a_registered_function_can_be_called_from_an_equation():
         register_function(cube)
 
 
-@pytest.mark.parametrize("name", ["Swish", "exp", "clip", "not a name"])
+@pytest.mark.usefixtures("registry")
+def test_a_function_that_brian2_does_not_know_needs_its_sources():
+    with pytest.raises(ValueError, match="has no source for cpp, cuda, cython"):
+        register_function(CircuitFunction(name="unheard_of", meaning="m", torch=torch.relu, latex="{}", numpy=np.abs))
+    sinh = CircuitFunction(
+        name="sinh", meaning="hyperbolic sine", torch=torch.sinh, latex=r"\sinh\left({}\right)", numpy=np.sinh
+    )
+    register_function(sinh)
+    assert FUNCTIONS["sinh"].brian() is brian2.DEFAULT_FUNCTIONS["sinh"]
+
+
+@pytest.mark.parametrize("name", ["Swish", "exp", "pi", "not a name"])
 def test_a_function_needs_a_new_lower_case_name(name):
     with pytest.raises(ValueError, match="`name` of the function"):
         register_function(CircuitFunction(name=name, meaning="m", torch=torch.relu, latex="{}", numpy=np.abs))

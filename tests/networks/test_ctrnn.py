@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from neurocircuit.circuits import Lesion, Pulse, RateNetwork
 from neurocircuit.connectivity import DaleWeights
+from neurocircuit.errors import NonFiniteError
 from neurocircuit.networks import CTRNN, CTRNNSettings, parameter_table, run_network
 
 PHI = {
@@ -93,6 +94,8 @@ def test_the_trained_module_and_its_arrays_are_one_network(form, rng):
     np.testing.assert_allclose(trajectory.states.detach().numpy(), run.states, rtol=0, atol=1e-13)
     again = CTRNN.from_network(model.network()).double().eval()
     np.testing.assert_allclose(again(inputs).detach().numpy(), run.outputs, rtol=0, atol=1e-6)
+    assert again.settings.readout == "excitatory"
+    assert CTRNN.from_network(CTRNN(settings(readout="all")).network()).settings.readout == "all"
 
 
 def test_the_gradient_is_that_of_finite_differences(rng):
@@ -133,6 +136,35 @@ def test_no_synapse_dies_and_no_sign_or_connection_changes(parametrisation, rng)
     model(inputs).pow(2).sum().backward()
     assert (model.recurrent.raw.grad[torch.from_numpy(connected)] != 0).all()
     assert (model.recurrent.raw.grad[torch.from_numpy(~connected)] == 0).all()
+
+
+def test_unbalanced_dale_weights_saturate_the_rates_and_balanced_ones_do_not():
+    """Regression: with the tutorial's weights nearly every sigmoid unit was above .9, and nothing was learned."""
+    inputs = np.zeros((1, 300, 4))
+    mean = {}
+    for balance in (False, True):
+        model = CTRNN(CTRNNSettings(n_inputs=4, n_outputs=1, balance=balance))
+        mean[balance] = float(run_network(model.network(), inputs).rates[0, -1].mean())
+    assert mean[False] > 0.9
+    assert 0.3 < mean[True] < 0.7
+
+
+@pytest.mark.parametrize("distribution", ["gamma", "lognormal"])
+def test_a_network_is_built_and_run_with_every_distribution(distribution):
+    """Regression: gamma weights raised a TypeError."""
+    outputs = CTRNN(settings(distribution=distribution))(torch.zeros(2, 5, 2))
+    assert outputs.shape == (2, 5, 1)
+    assert outputs.isfinite().all()
+
+
+@pytest.mark.parametrize("dale", [True, False])
+def test_everything_of_a_network_moves_to_another_device(dale):
+    """Regression: noise and mask stayed on the CPU, and the mask was a parameter in one case and lost in the other."""
+    model = CTRNN(settings(dale=dale)).to("meta").train()
+    tensors = [*model.parameters(), *model.buffers()]
+    assert {tensor.device.type for tensor in tensors} == {"meta"}
+    assert {"recurrent.mask", "recurrent.sign", "output_mask"} <= dict(model.named_buffers()).keys()
+    assert "recurrent.mask" not in dict(model.named_parameters())
 
 
 def test_relu_loses_synapses_as_in_the_tutorial():
@@ -270,6 +302,7 @@ def test_time_constants_of_populations_and_units():
     np.testing.assert_array_equal(model.network().tau, np.where(model.excitatory, 20.0, 10.0))
     each = tuple(float(t) for t in range(5, 17))
     np.testing.assert_array_equal(CTRNN(settings(tau=each)).network().tau, each)
+    assert settings(tau=np.array(each)) == settings(tau=each)
 
 
 def test_settings_survive_json_and_the_seed_decides_the_weights():
@@ -286,6 +319,7 @@ def test_settings_survive_json_and_the_seed_decides_the_weights():
         ({"step": 21.0}, "`step` is 21.0 ms and the smallest `tau` 20 ms"),
         ({"step": -1.0}, "`step` is -1.0"),
         ({"tau": (20.0, 0.0)}, "`tau` is"),
+        ({"tau": ()}, "`tau` is"),
         ({"n_units": 0}, "`n_units` is 0"),
         ({"n_inputs": 1.5}, "`n_inputs` is 1.5"),
         ({"noise": -1.0}, "`noise` is -1.0"),
@@ -333,6 +367,45 @@ def test_inputs_of_another_task_are_refused():
         run_network(model.network(), np.zeros((1, 5, 2)), noise_values=(np.zeros((1, 4, 12)), None))
 
 
+def test_connections_that_do_not_fit_are_refused():
+    mask = np.ones((12, 12), bool)
+    inhibitory = np.zeros(12, bool)
+    with pytest.raises(ValueError, match="breaks Dale's law"):
+        DaleWeights(np.ones((12, 12)), mask, inhibitory)
+    with pytest.raises(ValueError, match="and finite"):
+        DaleWeights(np.full((12, 12), np.nan), mask, None)
+    with pytest.raises(ValueError, match="`mask` must have the shape"):
+        DaleWeights(np.ones((12, 12)), ~mask, None)
+    small = DaleWeights(np.ones((2, 2)), mask[:2, :2], None)
+    with pytest.raises(ValueError, match="`recurrent` has 2 units and no Dale's law; the settings say n_units=12"):
+        CTRNN(settings(), recurrent=small)
+
+
+def test_perturbations_that_would_do_nothing_are_refused():
+    network = CTRNN(settings()).network()
+    inputs = np.zeros((1, 5, 2))
+    with pytest.raises(TypeError, match="each must be a Lesion or a Pulse"):
+        run_network(network, inputs, perturbations=({"pre": [0]},))
+    with pytest.raises(ValueError, match="starts at 5 ms, but the run ends at 5 ms"):
+        run_network(network, inputs, perturbations=(Pulse(None, 1.0, 5.0, 6.0),))
+
+
+def test_a_network_that_diverges_gives_an_error_and_not_infinity():
+    network = RateNetwork(
+        weights=[[500.0]], input_weights=[[1.0]], output_weights=[[1.0]], tau=20.0, step=1.0, activation="relu"
+    )
+    with pytest.raises(NonFiniteError, match=r"state `x` is not finite after step \d+, at \d+ ms"):
+        run_network(network, np.ones((1, 500, 1)))
+
+
+def test_noise_is_on_or_off():
+    network = CTRNN(settings()).network()
+    with pytest.raises(TypeError, match="`noise` is 'off'"):
+        run_network(network, np.zeros((1, 5, 2)), noise="off")
+    with pytest.raises(ValueError, match="`noise_values` has 1 parts"):
+        run_network(network, np.zeros((1, 5, 2)), noise_values=(np.zeros((1, 5, 12)),))
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -356,3 +429,5 @@ def test_noise_that_differs_between_units_is_not_a_ctrnns():
     )  # fmt: skip
     with pytest.raises(ValueError, match="`noise` of the network differs"):
         CTRNN.from_network(network)
+    with pytest.raises(ValueError, match="`noise_scaling` cannot be changed"):
+        CTRNN.from_network(CTRNN(settings()).network(), noise_scaling="tutorial")

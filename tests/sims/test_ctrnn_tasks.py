@@ -1,10 +1,14 @@
 import json
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import xarray as xr
 from PIL import Image
 
-from neurocircuit.circuits.ei import RateNetwork
+from neurocircuit.analysis.ctrnn_training import CTRNN_RECIPES, FRESH_TRIALS, build_ctrnn, quick_recipe
+from neurocircuit.circuits.rate_network import RateNetwork
 
 
 def test_a_quick_run_trains_network_and_control_and_leaves_every_file(script, tmp_path):
@@ -47,6 +51,21 @@ def test_the_checks_decide_the_exit_code(script, tmp_path):
     assert code == 1
     assert "FAIL  seed 0: accuracy" in output
     assert "from step - of 2" in output
+
+
+def test_an_accuracy_on_hard_trials_needs_a_hard_trial():
+    score = runpy.run_path(str(Path(__file__).parents[2] / "sims" / "ctrnn_tasks.py"))["score"]
+    recipe = quick_recipe(CTRNN_RECIPES["mante"])
+    training = SimpleNamespace(steps=1, seconds=60.0)
+    found = SimpleNamespace(network=build_ctrnn(recipe).network(), criterion_step=None, training=training)
+    single = {
+        bool(recipe.task.sample(1, FRESH_TRIALS + seed, recipe.network.step).conditions["incongruent"][0]): seed
+        for seed in range(20)
+    }
+    row = score("balanced", single[True], recipe, found, 1)
+    assert row["hard_accuracy"] == row["accuracy"]
+    with pytest.raises(ValueError, match=r"`trials` is 1, and none of these has the hard {'incongruent': True}"):
+        score("balanced", single[False], recipe, found, 1)
 
 
 @pytest.mark.parametrize(

@@ -44,9 +44,11 @@ def test_training_is_refused_twice_resumed_and_evaluated(script, tmp_path):
     code, output, _ = script("pathfinder", "train", "--resume", "--seed", 0, 1, "--model", "feedforward", *flags)
     assert code == 0
     assert "feedforward, seed 1: 4 steps" in output
-    code, output, errors = script("pathfinder", "evaluate", *flags, "--tables", tmp_path / "tables")
+    code, output, errors = script("pathfinder", "evaluate", *flags, "--seed", 0, 1, "--tables", tmp_path / "tables")
     assert code == 0
     assert errors == ""
+    assert "hgru: no run with the seeds 1; left out" in output
+    assert "feedforward: no run" not in output
     assert "marker distance" in output
     made = json.loads((tmp_path / "tables" / "pathfinder_small.json").read_text())
     assert set(made["tables"]) == {"accuracy", "curves"}

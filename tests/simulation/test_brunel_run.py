@@ -54,7 +54,13 @@ def test_same_seed_gives_the_same_spikes():
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"duration": 0.0}, "`duration` is 0.0"), ({"settle": -1.0}, "`settle` is -1.0"), ({"device": "gpu"}, "`device`")],
+    [
+        ({"duration": 0.0}, "`duration` is 0.0"),
+        ({"settle": -1.0}, "`settle` is -1.0"),
+        ({"device": "gpu"}, "`device`"),
+        ({"step": 7.0}, "`step` is 7.0 ms, which does not divide"),
+        ({"step": 0.4}, "`step`"),
+    ],
 )
 def test_bad_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):

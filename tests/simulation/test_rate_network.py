@@ -6,7 +6,7 @@ from brian2.devices.device import get_device, runtime_device
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neurocircuit.circuits.ei import RateNetwork
+from neurocircuit.circuits.rate_network import RateNetwork
 from neurocircuit.errors import BackendUnavailableError, NonFiniteError
 from neurocircuit.simulation import available_devices, cuda
 from neurocircuit.simulation.rate_network import generate_network_program, simulate_network

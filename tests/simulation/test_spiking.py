@@ -6,7 +6,7 @@ from brian2 import ms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neurocircuit.circuits.ei import RateNetwork
+from neurocircuit.circuits.rate_network import RateNetwork
 from neurocircuit.circuits.spiking import LIFParameters, transfer
 from neurocircuit.simulation.result import write_netcdf
 from neurocircuit.simulation.spiking import SPIKING_STEP, scaling_search, simulate_spiking

@@ -54,6 +54,23 @@ def test_epochs_follow_each_other(rng):
     np.testing.assert_array_equal(layout.during("a", grace=1), [[False, True] + [False] * 4] * 50)
 
 
+@pytest.mark.parametrize("kind", [int, float, np.int64, np.float32, np.float64])
+def test_the_type_of_a_number_does_not_matter(kind):
+    def layout(kind):
+        durations = {
+            "a": kind(20),
+            "b": Uniform(kind(10), kind(30)),
+            "c": TruncatedExponential(kind(20), kind(10), kind(40)),
+            "d": OneOf((kind(10), kind(20))),
+        }
+        return repr(list(durations.values())[1:]), draw_layout(durations, 20, np.random.default_rng(0), kind(10))
+
+    (text, found), (expected_text, expected) = layout(kind), layout(float)
+    assert text == expected_text
+    for name, window in expected.windows.items():
+        np.testing.assert_array_equal(found.windows[name], window)
+
+
 @pytest.mark.parametrize(("value", "step", "steps"), [(0.3, 0.1, 3), (200.0, 20.0, 10), (1000.0, 0.001, 1_000_000)])
 def test_rounding_does_not_spoil_a_whole_number_of_steps(value, step, steps):
     assert whole_steps("stimulus", value, step) == steps

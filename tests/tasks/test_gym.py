@@ -57,7 +57,7 @@ def test_observations_are_the_inputs_of_the_trial(gymnasium, name, variant):
     generator, _ = gymnasium.utils.seeding.np_random(5)
     trials = task.sample(1, generator)
     np.testing.assert_array_equal(seen, trials.inputs[0, : len(seen)])
-    assert len(seen) * task.step == list(trials.epochs.values())[-1][0, 1]
+    assert len(seen) * task.step == trials.epochs[task.response_epoch][0, 1]
     assert info["choice"] == trials.conditions["choice"][0]
     assert rewards[-1] == (1.0 if info["choice"] == 0 else 0.0)
     assert not any(rewards[:-1])
@@ -86,6 +86,26 @@ def test_an_answer_before_it_is_due_ends_the_trial_with_a_penalty(gymnasium):
     environment = make_environment(make_task("mante"))
     seen, rewards, info = play(environment, lambda observation, info: np.int64(1), seed=0)
     assert (len(seen), rewards, info["correct"]) == (1, [-0.1], False)
+
+
+@pytest.mark.parametrize("settings", [{"variant": "tutorial"}, {"after": 200.0}])
+def test_after_the_response_there_is_no_step_in_which_to_answer(gymnasium, settings):
+    task = make_task("dmts", **settings)
+    environment = make_environment(task)
+    for seed in range(4):
+        _, rewards, info = play(environment, hold, seed=seed)
+        end = len(rewards)
+        assert rewards[-1] == 0.0
+        assert not info["correct"]
+
+        # The answer in the last step of the trial is right: nothing of it comes after the response.
+        environment.reset(seed=seed)
+        for _ in range(end - 1):
+            *_, info = environment.step(np.int64(0))
+        _, reward, ended, _, info = environment.step(follow(None, info))
+        assert (reward, ended, info["correct"]) == (1.0, True, True)
+        with pytest.raises(RuntimeError, match="call `reset`"):
+            environment.step(np.int64(1))
 
 
 def test_conditions_and_the_step_can_be_fixed(gymnasium):

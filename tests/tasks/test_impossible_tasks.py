@@ -1,5 +1,7 @@
 """Impossible tasks, conditions and outputs are refused with the argument, its value and what is allowed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -121,5 +123,29 @@ def test_outputs_that_do_not_fit_are_refused(name):
 
 def test_trials_of_another_task_are_refused():
     trials = make_task("mante").sample(2, 0)
-    with pytest.raises(ValueError, match="`trials` are of task mante, but this is dmts"):
+    with pytest.raises(ValueError, match=r"`trials` are of task mante with inputs fixation, .* but this is dmts with"):
         make_task("dmts").score(trials.targets, trials)
+
+
+@pytest.mark.parametrize("name", ["dmts", "gonogo", "mante"])
+def test_trials_of_another_variants_inputs_are_refused(name):
+    standard, tutorial = make_task(name), make_task(name, "tutorial")
+    for task, other in ((standard, tutorial), (tutorial, standard)):
+        trials = other.sample(4, 0)
+        inputs = f"with inputs {', '.join(other.input_names)}, but this is {name} with {', '.join(task.input_names)};"
+        with pytest.raises(ValueError, match=inputs):
+            task.score(trials.targets, trials)
+    trials = standard.sample(4, 0)
+    with pytest.raises(ValueError, match="with inputs fixation"):
+        tutorial.tutorial_score(trials.targets, trials)
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_trials_without_a_step_to_read_the_answer_from_are_refused(name):
+    task = make_task(name)
+    trials = task.sample(3, 0)
+    window = trials.epochs[task.response_epoch].copy()
+    window[1, 1] = window[1, 0] + task.grace
+    short = replace(trials, epochs={task.response_epoch: window})
+    with pytest.raises(ValueError, match=f"no step of epoch '{task.response_epoch}' .* grace of 100 ms in 1 of 3"):
+        task.score(short.targets, short)

@@ -257,3 +257,32 @@ def test_choice_is_the_sign_of_the_mean_after_the_grace(name):
     misleading = -100.0 * trials.conditions["choice"][:, None] * grace
     scores = task.score((weak_but_right + misleading)[..., None], trials)
     assert scores.accuracy == 1.0
+
+
+@pytest.mark.parametrize("name", ["gonogo", "dmts", "mante"])
+def test_trials_are_scored_with_their_own_grace(name):
+    drew, other = make_task(name), make_task(name, response=600.0, grace=500.0)
+    trials = drew.sample(40, 0)
+    np.testing.assert_array_equal(trials.scored("response"), in_epoch(trials, "response") & (trials.mask == 1))
+    assert other.score(trials.targets, trials).accuracy == 1.0
+    # Only the first half of what the trials ask for: gone if the other grace were taken.
+    half = trials.targets * (trials.time < trials.epochs["response"][:, :1] + 200.0)[..., None]
+    np.testing.assert_array_equal(other.score(1.2 * half, trials).choice, drew.score(1.2 * half, trials).choice)
+    late = other.sample(40, 0)
+    assert late.select([3, 1]).grace == 500.0
+    np.testing.assert_array_equal(drew.score(late.targets, late).choice, late.conditions["choice"])
+    misleading = np.where(late.scored("response")[..., None], late.targets, -late.targets)
+    assert drew.score(misleading, late).accuracy == 1.0
+
+
+@every_task
+def test_numpy_durations_are_those_of_the_numbers_that_they_equal(name):
+    response = {"stimulus" if name == "perceptual_reaction_time" else "response": 600}
+    plain = make_task(name, **response, fixation=200, step=20.0, grace=40.0, length=6000.0)
+    for kind in (np.int64, np.float32, np.float64):
+        numbers = {"fixation": 200, "step": 20, "grace": 40, "length": 6000} | response
+        task = make_task(name, **{key: kind(value) for key, value in numbers.items()})
+        assert task == plain
+        assert hash(task) == hash(plain)
+        assert repr(task).replace(".0", "") == repr(plain).replace(".0", "")
+        assert task.sample(5, 1).inputs.tobytes() == plain.sample(5, 1).inputs.tobytes()

@@ -1,5 +1,7 @@
 """The tutorial's variants, against a transcription of its description one trial and one step at a time."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -48,6 +50,15 @@ def test_tutorial_variant_is_the_tutorial(name):
     assert abs(shown.mean()) < 5 / np.sqrt(shown.size)
     assert abs(shown.std() - 1) < 5 / np.sqrt(2 * shown.size)
     np.testing.assert_array_equal(np.unique(trials.conditions["coherence_motion"]), [-0.5, 0.5])
+
+
+@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("change", [{"length": 1000.0}, {"step": 0.5}, {"noise": 0.3}, {"fixation_cue": True}])
+def test_a_changed_tutorial_is_no_tutorial(name, change):
+    task = make_task(name, "tutorial")
+    changed = replace(task, **change)
+    assert changed.variant == "standard"
+    assert replace(changed, **{key: getattr(task, key) for key in change}).variant == "tutorial"
 
 
 @pytest.mark.parametrize(("name", "error"), [("gonogo", 0.125), ("dmts", 1 / 3), ("mante", 0.5)])

@@ -207,3 +207,23 @@ def test_the_loop_trains_on_trials_with_or_without_workers(tmp_path):
     # The gain that predicts the sign with least squared error: E[m] / E[m^2] of a mean m of six steps.
     assert model.gain.item() == pytest.approx(1 / (1 + NOISE**2 / STEPS), abs=0.1)
     assert result.last.loss < 0.5
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+@pytest.mark.parametrize("keep", [None, {"choice": 1}])
+def test_training_and_validation_of_a_run_share_no_trial(tmp_path, seed, keep):
+    seen = {True: [], False: []}
+
+    class Recording(Integrator):
+        def forward(self, inputs):
+            seen[self.training] += [trial.numpy().tobytes() for trial in inputs]
+            return super().forward(inputs)
+
+    config = TrainingConfig(steps=20, batch_size=8, evaluation_samples=40, evaluate_every=10, seed=seed)
+    fit(Recording(), stream(), stream(keep=keep), config, tmp_path, objective=trial_objective(TASK))
+    trained, validated = map(set, (seen[True], seen[False]))
+    assert len(trained) == len(seen[True]) == 20 * 8
+    # Every validation of a run is on the same trials.
+    assert len(validated) == 40
+    assert len(seen[False]) == 2 * 40
+    assert not trained & validated

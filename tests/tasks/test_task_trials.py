@@ -33,6 +33,10 @@ def test_sizes_times_and_epochs(trials):
         trials.during("response"), np.array([[0, 0, 1, 1, 1], [0, 0, 1, 1, 0], [0, 0, 0, 1, 1]], bool)
     )
     np.testing.assert_array_equal(trials.during("response", 10.0).sum(1), [2, 1, 1])
+    graced = replace(trials, grace=10.0)
+    np.testing.assert_array_equal(graced.scored("response"), trials.during("response", 10.0))
+    with pytest.raises(ValueError, match="no step of epoch 'response' is left after the grace of 20 ms in 2 of 3"):
+        replace(trials, grace=20.0).scored("response")
     with pytest.raises(ValueError, match="`epoch` is 'delay'; the epochs of made up are fixation, response"):
         trials.during("delay")
 
@@ -64,6 +68,7 @@ def test_data_set_survives_a_file(name, tmp_path):
     response = make_task(name).response_epoch
     np.testing.assert_array_equal(read.epoch_times.sel(epoch=response), trials.epochs[response])
     assert read.attrs["task"] == name
+    assert read.attrs["grace_ms"] == trials.grace == 100.0
 
 
 @pytest.mark.parametrize(
@@ -78,6 +83,8 @@ def test_data_set_survives_a_file(name, tmp_path):
         ({"conditions": {"choice": np.ones(2)}}, "conditions.*has shape"),
         ({"conditions": {"choice": np.array([1, np.nan, 1])}}, "conditions.*not finite"),
         ({"step": 0.0}, "`step` is 0.0 ms"),
+        ({"grace": -10.0}, "`grace` is -10.0 ms; it must be finite and at least 0"),
+        ({"grace": np.nan}, "`grace` is nan ms"),
         ({"step": np.nan}, "`step` is nan ms"),
     ],
 )
