@@ -232,7 +232,7 @@ class RateNetwork:
 
 def _array(name: str, value: Any, dimensions: int | None = None) -> Array:
     try:
-        # A copy that cannot be written to: what was checked stays as it was.
+        # A copy: what was checked stays as it was when the caller's array changes.
         array = np.array(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise TypeError(f"`{name}` is not an array of real numbers: {error}.") from error
@@ -240,7 +240,6 @@ def _array(name: str, value: Any, dimensions: int | None = None) -> Array:
         raise ValueError(f"`{name}` has the shape {array.shape}; it must have {dimensions} axes.")
     if not np.isfinite(array).all():
         raise ValueError(f"`{name}` has NaN or infinite values; all must be finite.")
-    array.setflags(write=False)
     return array
 
 
@@ -249,18 +248,14 @@ def _filled(name: str, value: Any, size: int) -> Array:
     array = _array(name, 0.0 if value is None else value)
     if array.shape not in ((), (size,)):
         raise ValueError(f"`{name}` has the shape {array.shape}; it must be one number or ({size},).")
-    filled = np.broadcast_to(array, size).copy()
-    filled.setflags(write=False)
-    return filled
+    return np.broadcast_to(array, size).copy()
 
 
 def _mask(name: str, value: Any) -> npt.NDArray[np.bool_]:
     array = np.array(value)
     if array.dtype != bool and not np.isin(array, (0, 1)).all():
         raise ValueError(f"`{name}` is {value!r}; it must hold True and False.")
-    mask = array.astype(bool)
-    mask.setflags(write=False)
-    return mask
+    return array.astype(bool)
 
 
 def _names(argument: str, names: tuple[str, ...], prefix: str, size: int) -> tuple[str, ...]:
