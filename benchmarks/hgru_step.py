@@ -9,8 +9,6 @@ Table written:
     of 15 x 15, 8 time steps, batch 4), for each variant. ``channels_last`` is the reference in that memory format.
     Memory is the growth of the resident memory at its peak during one step; ``recompute`` is the library computing each
     time step anew in the backward pass.
-``small``
-    The same at the size of Pathfinder's small recipe.
 """
 
 from __future__ import annotations
@@ -26,7 +24,6 @@ import tyro
 from harness import Row, check_equal, median_times, peak_growth, print_table, save_tables
 
 from neurocircuit import cli
-from neurocircuit.analysis import PATHFINDER_RECIPES
 from neurocircuit.networks import HGRUClassifier
 
 SEED = 0
@@ -52,13 +49,7 @@ def main(config: Config) -> None:
     size = {"channels": 4, "kernel_size": 5, "steps": 2} if config.quick else {}
     batch, field = (2, 16) if config.quick else (4, 150)
     repeats = 1 if config.quick else config.repeats
-    small = PATHFINDER_RECIPES["small"]
-    small_size = {name: getattr(small, name) for name in ("channels", "kernel_size", "steps", "filter_size")}
-    small_batch = 2 if config.quick else small.training.batch_size
-    tables = {
-        "step": [training_step(variant, size, batch, field, repeats) for variant in ("batchnorm", "paper")],
-        "small": [training_step(small.variant, small_size, small_batch, small.settings.image_size, 5 * repeats)],
-    }
+    tables = {"step": [training_step(variant, size, batch, field, repeats) for variant in ("batchnorm", "paper")]}
     for name, rows in tables.items():
         print_table(f"{name} ({torch.get_num_threads()} threads)", rows)
     save_tables(config.output, "hgru_step", tables, seed=SEED, quick=config.quick, repeats=repeats, tolerance=TOLERANCE)

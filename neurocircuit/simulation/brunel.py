@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import brian2
@@ -43,7 +44,7 @@ def simulate_brunel(
     settle : float
         How long the network runs before, ms.
     step : float
-        Integration step in ms; the delay must be a multiple of it.
+        Integration step in ms; the delay and the refractory period must be multiples of it.
     device : {"numpy", "cython", "cpp", "cuda"}
         What executes it.
     seed : int
@@ -58,7 +59,8 @@ def simulate_brunel(
     Raises
     ------
     ValueError
-        If a time is not positive, the step does not divide the delay, or the device or the seed is unknown.
+        If a time is not positive, the step does not divide the delay and the refractory period, or the device or the
+        seed is unknown.
     BackendUnavailableError
         If the program does not compile here.
     """
@@ -67,11 +69,7 @@ def simulate_brunel(
     check_time("step", step)
     check_seed(seed)
     values = parameters.as_floats()
-    steps = values["delay"] / step
-    if round(steps) < 1 or abs(steps - round(steps)) > 1e-9 * steps:
-        raise ValueError(
-            f"`step` is {step!r} ms, which does not divide the delay of {values['delay']:g} ms; use one such as 0.1."
-        )
+    _check_step(step, values)
     n_exc, n_units = int(parameters.n_exc), int(parameters.n_exc + parameters.n_inh)
     rng = np.random.default_rng(seed)
 
@@ -154,3 +152,14 @@ def fixed_in_degree(rng: np.random.Generator, targets: int, sources: int, inputs
     if not 0 < inputs <= sources:
         raise ValueError(f"`inputs` is {inputs}; with {sources} sources it must be from 1 to {sources}.")
     return np.stack([rng.choice(sources, inputs, replace=False, shuffle=False) for _ in range(targets)])
+
+
+def _check_step(step: float, values: Mapping[str, float]) -> None:
+    """Raise ValueError if a delay or refractory period would be rounded to whole steps."""
+    for name in ("delay", "refractory"):
+        steps = values[name] / step
+        if abs(steps - round(steps)) > 1e-9 * steps:
+            raise ValueError(
+                f"`step` is {step!r} ms, which does not divide `{name}`, {values[name]:g} ms; use one that does, such "
+                "as 0.1."
+            )
