@@ -23,9 +23,12 @@ from neurocircuit.plotting.spiking import plot_population_rate, plot_raster
 from neurocircuit.simulation import simulate_brunel, write_netcdf
 from neurocircuit.tables import Row, print_table, save_tables
 
-#: Panels in which neurons are irregular, as theory assumes, and how far a rate may be from it.
 PANELS = ("B", "C", "D")
+
+#: How far the rate may be from theory, and the panel that is reported but not checked: its population rate swings
+#: slowly and widely, while theory assumes that it stays the same.
 TOLERANCE = 0.2
+NOT_CHECKED = "D"
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Config:
     tables: Path | None = None
     """Another folder for the table, such as docs/results."""
     quick: bool = False
-    """Small networks, on NumPy; panel D is not checked."""
+    """Small networks, on NumPy."""
 
 
 def run(config: Config) -> dict[str, xr.Dataset]:
@@ -106,7 +109,7 @@ def main() -> int:
     checks = {
         f"panel {row['panel']}: measured rate within {TOLERANCE:.0%} of theory": abs(row["ratio"] - 1) <= TOLERANCE
         for row in rows
-        if not (config.quick and row["panel"] == "D")
+        if row["panel"] != NOT_CHECKED
     }
     return cli.report_checks(checks)
 

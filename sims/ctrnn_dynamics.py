@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import tyro
 import xarray as xr
@@ -30,7 +31,7 @@ from neurocircuit.analysis.context import (
     context_rows,
     direction_similarity,
 )
-from neurocircuit.analysis.ctrnn_training import check_channels
+from neurocircuit.analysis.ctrnn_training import FRESH_TRIALS, check_channels
 from neurocircuit.analysis.currents import ei_balance, ei_currents
 from neurocircuit.analysis.exact_networks import context_integrator, rank_one_network
 from neurocircuit.analysis.fixed_points import distinct_points, find_fixed_points, sample_starts
@@ -40,6 +41,7 @@ from neurocircuit.analysis.psychometric import PsychometricFit
 from neurocircuit.analysis.selectivity import d_prime, mean_weights, sort_units
 from neurocircuit.analysis.state_space import StateSpace, condition_averages, state_space
 from neurocircuit.analysis.targeted import targeted_axes
+from neurocircuit.analysis.task_curves import curve_trials
 from neurocircuit.circuits.perturbation import Lesion
 from neurocircuit.circuits.rate_network import RateNetwork
 from neurocircuit.networks import RateTrajectory, run_network
@@ -141,7 +143,7 @@ def run(config: Config) -> Result:
     result.checks |= exact_check(config, size)
     result.checks |= lesion_check(network, task, trials.select(np.arange(20)))
     if config.task == "mante":
-        add_context(config, size, task, trials, result)
+        add_context(config, size, task, result)
     else:
         add_points(config, size, result)
     add_tables(config, size, task, trials, result)
@@ -166,13 +168,16 @@ def lesion_check(network: RateNetwork, task: Task, trials: Trials) -> dict[str, 
     return {f"the readout is constant without units (largest difference {off:.1e})": off <= EXACT}
 
 
-def add_context(config: Config, size: dict[str, int], task: Any, trials: Trials, result: Result) -> None:
+def add_context(config: Config, size: dict[str, int], task: Any, result: Result) -> None:
     """Measure the claims of Mante et al. (2013)."""
     result.targeted = targeted_averages(task, result)
     found = context_dynamics(
         result.network, task, starts=size["starts"], seed=config.seed, iterations=size["iterations"]
     )
-    fits = context_psychometrics(trials, result.scores, seed=config.seed)
+    # At several strengths of evidence, whatever the task has: without them a curve is as good as a step.
+    trials = curve_trials(task, size["trials"], FRESH_TRIALS + config.seed, result.network.step)
+    scores = score_network(result.network, task, trials)
+    fits = context_psychometrics(trials, scores, seed=config.seed)
     result.context, result.fits = found, {f"{c} cued, {s}": fit for (c, s), fit in fits.items()}
     result.points = {name: one.points for name, one in found.items()}
     result.spectra = {name: one.linear.to_dataset() for name, one in found.items()}
@@ -180,7 +185,7 @@ def add_context(config: Config, size: dict[str, int], task: Any, trials: Trials,
     result.tables["context"] = rows
     result.tables["psychometric"] = [{"curve": name, **fit.row()} for name, fit in result.fits.items()]
     counts = np.where(trials.conditions["context"] == 0, *(trials.conditions[f"coherence_{c}"] for c in CONTEXTS))
-    result.tables["ideal"] = above_ideal(counts, result.scores.correct, lambda level: ideal_accuracy(task, level))
+    result.tables["ideal"] = above_ideal(counts, scores.correct, lambda level: ideal_accuracy(task, level))
     slopes = [(fits[c, c].slope, max(abs(fits[c, o].slope) for o in CONTEXTS if o != c)) for c in CONTEXTS]
     aligned = [(row["relevant"], row["irrelevant"]) for row in rows]
     result.checks |= {
@@ -297,10 +302,14 @@ def plot(result: Result) -> Figure:
     if result.targeted is not None:
         chosen = result.targeted.sel(axis=["choice", "coherence_motion"])
         plot_state_space(chosen, axes[6], colour_by="relevant_coherence", labels=("choice axis", "motion axis"))
+        axes[6].legend(title="relevant coherence", ncols=3, loc="upper center")
     axes[6].set_title("Targeted dimensions")
     if "projections" in result.tables:
         plot_lesions(result.tables["projections"], axes[7], name="perturbation")
     axes[7].set_title("Projections cut")
+    # Lines from side to side leave a legend no place: make some above them.
+    for ax in axes[[4, 6]]:
+        ax.margins(y=0.35)
     return figure
 
 
@@ -311,7 +320,8 @@ def main() -> int:
         folder = cli.check_output_folder(config.output)
         result = run(config)
         data = write_netcdf(to_dataset(config, result), folder / "results.nc")
-        figure = cli.save_figure(plot(result), folder / "figure.png")
+        with matplotlib.rc_context({"legend.fontsize": "x-small", "legend.title_fontsize": "x-small"}):
+            figure = cli.save_figure(plot(result), folder / "figure.png")
         for name, rows in result.tables.items():
             print_table(name, rows)
         made = "hand" if config.network is None else f"{config.task}_{config.variant}"

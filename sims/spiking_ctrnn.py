@@ -164,8 +164,9 @@ def main() -> int:
         results = run(config)
         rows = table(results)
         network, result = results[config.seed[0]]
-        write_netcdf(result.run, folder / f"{config.task}.nc")
-        cli.save_figure(plot(network, result), folder / f"{config.task}.png")
+        name = f"{config.task}{'_quick' if config.quick else ''}"
+        write_netcdf(result.run, folder / f"{name}.nc")
+        cli.save_figure(plot(network, result), folder / f"{name}.png")
         search = [
             {"seed": seed, "scaling_hz": scaling, "accuracy": accuracy}
             for seed, (_, found) in results.items()
@@ -174,7 +175,7 @@ def main() -> int:
         settings = {"trials": config.trials, "search_trials": config.search_trials, "device": config.device}
         for place in (folder, *([config.tables] if config.tables else [])):
             tables = {"transfer": rows, "search": search}
-            save_tables(place, f"spiking_{config.task}", tables, seed=None, seeds=config.seed, **settings)
+            save_tables(place, f"spiking_{name}", tables, seed=None, seeds=config.seed, **settings)
     print_table(f"{config.task}: rate networks and their spiking counterparts", rows)
     if config.quick:
         return 0

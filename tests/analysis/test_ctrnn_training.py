@@ -126,7 +126,7 @@ def test_a_network_of_another_task_of_the_same_size_is_refused_unless_it_has_no_
         check_channels(named, fits)
     for other in (wrong, wrong.sample(2, 0)):
         with pytest.raises(
-            ValueError, match="`network` has the input_names fixation, go, nogo; the task memory has fix"
+            ValueError, match="the input_names fixation, go, nogo; the task memory has fixation, rising"
         ):
             check_channels(named, other)
         check_channels(named.replace(input_names=()), other)

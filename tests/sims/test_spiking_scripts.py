@@ -84,16 +84,32 @@ def test_a_network_that_spikes_in_vain_fails(script, tmp_path, short_task):
     assert "FAIL  mean accuracy from spikes" in output
 
 
+def test_a_quick_run_and_a_full_one_do_not_share_a_folder(script, tmp_path, monkeypatch):
+    """They have different recipes, so that each would refuse to go on with the other's run."""
+    asked = {}
+
+    def train(recipe, seed, folder, *, resume):
+        asked[folder.name] = recipe.network.n_units
+        raise ValueError("not trained here")
+
+    # Imported first, so that what is put back afterwards is the library's own.
+    importlib.import_module("neurocircuit.analysis")
+    monkeypatch.setattr("neurocircuit.analysis.ctrnn_training.train_task", train)
+    for flags in (("--quick",), ()):
+        assert script("spiking_ctrnn", *flags, "--output", tmp_path)[0] == 2
+    assert asked == {"gonogo_quick_seed0": 40, "gonogo_seed0": 200}
+
+
 @pytest.mark.slow
 def test_a_quick_run_trains_a_network_and_takes_it_up_again(script, tmp_path):
     flags = ("--quick", "--output", tmp_path)
     first = script("spiking_ctrnn", *flags)
     assert first[0] == 0
-    trained = tmp_path / "gonogo_seed0" / "network.safetensors"
+    trained = tmp_path / "gonogo_quick_seed0" / "network.safetensors"
     network = RateNetwork.load(trained)
     assert network.n_units == 40
     assert 20 <= network.tau.min() < network.tau.max() <= 100
-    log = tmp_path / "gonogo_seed0" / "log.jsonl"
+    log = tmp_path / "gonogo_quick_seed0" / "log.jsonl"
     before = log.read_bytes()
     assert script("spiking_ctrnn", *flags) == first
     assert log.read_bytes() == before, "a run that has ended must not be trained on"

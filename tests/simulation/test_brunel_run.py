@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from brian2 import ms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -58,13 +59,20 @@ def test_same_seed_gives_the_same_spikes():
         ({"duration": 0.0}, "`duration` is 0.0"),
         ({"settle": -1.0}, "`settle` is -1.0"),
         ({"device": "gpu"}, "`device`"),
-        ({"step": 7.0}, "`step` is 7.0 ms, which does not divide"),
-        ({"step": 0.4}, "`step`"),
+        ({"step": 7.0}, "`step` is 7.0 ms, which does not divide `delay`, 1.5 ms"),
+        ({"step": 0.4}, "`step` is 0.4 ms, which does not divide `delay`, 1.5 ms"),
+        ({"step": 1.5}, "`step` is 1.5 ms, which does not divide `refractory`, 2 ms"),
+        ({"step": 0.3}, "`step` is 0.3 ms, which does not divide `refractory`, 2 ms"),
     ],
 )
 def test_bad_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         simulate_brunel(TINY, **options)
+
+
+def test_without_delay_and_refractory_period_any_step_will_do():
+    run = simulate_brunel(TINY.replace(delay=0 * ms, refractory=0 * ms), duration=21, settle=0, step=0.7)
+    assert float(run["rate"].mean()) > 0
 
 
 @pytest.mark.slow
@@ -73,4 +81,5 @@ def test_bad_options_are_refused(options, message):
 def test_the_published_network_fires_at_the_rate_of_theory(panel):
     run = simulate_brunel(BRUNEL_PANELS[panel], device="cython")
     (theory,) = brunel_rates(BRUNEL_PANELS[panel])
-    assert float(run["rate"].mean()) == pytest.approx(theory, rel=0.2)
+    # The slow oscillation of panel D, which theory leaves out, lowers its rate.
+    assert float(run["rate"].mean()) == pytest.approx(theory, rel=0.35 if panel == "D" else 0.2)
