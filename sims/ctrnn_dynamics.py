@@ -282,6 +282,8 @@ def plot(result: Result) -> Figure:
         plot_fixed_points(result.space.project(rates), points["kind"].values, axes[0], direction=along)
     axes[0].set_title("State space (dots: fixed points, crosses: slow)")
     plot_eigenvalues(result.spectra, axes[1])
+    # Away from the line between decay and growth.
+    axes[1].legend(loc="upper left")
     axes[1].set_title("Eigenvalues at the points")
     if result.fits:
         plot_psychometric(result.fits, axes[2])
@@ -307,8 +309,8 @@ def plot(result: Result) -> Figure:
     if "projections" in result.tables:
         plot_lesions(result.tables["projections"], axes[7], name="perturbation")
     axes[7].set_title("Projections cut")
-    # Lines from side to side leave a legend no place: make some above them.
-    for ax in axes[[4, 6]]:
+    # What reaches from side to side leaves a legend no place: make some above it.
+    for ax in axes[[1, 4, 6]]:
         ax.margins(y=0.35)
     return figure
 

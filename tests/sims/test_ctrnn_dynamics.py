@@ -10,6 +10,7 @@ import xarray as xr
 from PIL import Image
 
 from neurocircuit.analysis.exact_networks import context_integrator, rank_one_network
+from neurocircuit.analysis.task_curves import TEST_COHERENCES
 from neurocircuit.networks import CTRNN, CTRNNSettings
 from neurocircuit.tasks import make_task
 
@@ -39,6 +40,8 @@ def test_the_network_made_by_hand_passes_every_check_and_leaves_its_files(script
         assert result["answer"].sizes == {"scored_trial": 300}
         tables = json.loads(result.attrs["tables"])
         assert tables["context"][0]["irrelevant"] < 1e-9
+        # The curves need more strengths of evidence than the task itself has.
+        assert [row["level"] for row in tables["ideal"]] == sorted({abs(level) for level in TEST_COHERENCES})
         assert {"torch", "neurocircuit"} <= json.loads(result.attrs["versions"]).keys()
 
 
