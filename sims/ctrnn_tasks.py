@@ -231,8 +231,8 @@ def verdicts(rows: list[Row], recipe: CTRNNRecipe, curves: TaskCurves) -> dict[s
                 abs(row["hard_accuracy"] - 0.5) <= CHANCE_MARGIN and row["loss"] >= CHANCE_LOSS * row["zero_loss"]
             )
             checks[
-                f"control at chance after {row['steps']} steps: accuracy {row['hard_accuracy']:.3f}{hard}, loss "
-                f"{row['loss']:.3f} where zero has {row['zero_loss']:.3f}"
+                f"control at chance, at its lowest loss of {row['steps']} steps: accuracy "
+                f"{row['hard_accuracy']:.3f}{hard}, loss {row['loss']:.3f} where zero has {row['zero_loss']:.3f}"
             ] = at_chance
             continue
         learned = row["criterion_step"] != "-" and row["hard_accuracy"] >= recipe.criterion

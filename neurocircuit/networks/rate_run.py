@@ -16,7 +16,7 @@ from neurocircuit.circuits.perturbation import Lesion, Perturbation, Pulse, acti
 from neurocircuit.circuits.rate_network import RateNetwork
 from neurocircuit.errors import NonFiniteError
 
-__all__ = ["RateTrajectory", "run_and_read", "run_network"]
+__all__ = ["RateTrajectory", "check_finite", "run_and_read", "run_network"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,14 +104,19 @@ def run_network(
             equation, tensor(network.weights), drive, tensor(network.start), readout, normals, perturbations
         )
     found = RateTrajectory(torch.stack(states, 1).numpy(), torch.stack(rates, 1).numpy(), outputs.numpy())
-    wrong = np.argwhere(~np.isfinite(found.states))
-    if len(wrong):
-        at = wrong[:, 1].min()
+    check_finite(network, network.state, found.states)
+    return found
+
+
+def check_finite(network: RateNetwork, name: str, values: npt.NDArray[np.float64]) -> None:
+    """Raise NonFiniteError, naming the first step, if values (trial, time, unit) are not all finite."""
+    bad = np.argwhere(~np.isfinite(values))
+    if len(bad):
+        first = bad[:, 1].min()
         raise NonFiniteError(
-            f"state `{network.state}` is not finite after step {at}, at {at * network.step:g} ms (step size "
+            f"`{name}` of the network is not finite after step {first}, at {first * network.step:g} ms (step size "
             f"{network.step:g} ms). Weights this strong need an activation with a bound, such as 'sigmoid'."
         )
-    return found
 
 
 def run_and_read(

@@ -11,6 +11,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from neurocircuit.plotting.style import COLOURS
+from neurocircuit.plotting.training import draw_runs
 from neurocircuit.tasks import Trials
 
 __all__ = ["plot_sweep", "plot_trial", "plot_validation_loss"]
@@ -60,15 +61,7 @@ def plot_validation_loss(logs: Mapping[str, Sequence[Sequence[Mapping[str, Any]]
     ax : Axes
         Where to draw.
     """
-    for number, (label, runs) in enumerate(logs.items()):
-        for run, lines in enumerate(runs):
-            evaluated = [line for line in lines if "validation_loss" in line]
-            ax.plot(
-                [line["step"] for line in evaluated],
-                [line["validation_loss"] for line in evaluated],
-                color=f"C{number}",
-                label=None if run else label,
-            )
+    draw_runs(logs, "validation_loss", ax)
     ax.set(xlabel="training step", ylabel="validation loss")
     ax.set_ylim(bottom=0)
     ax.legend()

@@ -22,19 +22,20 @@ def plot_learning_curves(logs: Mapping[str, Sequence[Sequence[Mapping[str, Any]]
     ax : Axes
         Where to draw.
     """
-    for number, (name, runs) in enumerate(logs.items()):
-        for run, lines in enumerate(runs):
-            evaluated = [line for line in lines if "validation_accuracy" in line]
-            ax.plot(
-                [line["step"] for line in evaluated],
-                [line["validation_accuracy"] for line in evaluated],
-                color=f"C{number}",
-                label=None if run else name,
-            )
+    draw_runs(logs, "validation_accuracy", ax)
     ax.axhline(0.5, color="0.7", zorder=0)
     ax.set(xlabel="training step", ylabel="validation accuracy", ylim=(0.45, 1))
     ax.legend()
     return ax
+
+
+def draw_runs(logs: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]], quantity: str, ax: Axes) -> None:
+    """Draw one quantity of the logs of runs against their steps, one colour a label."""
+    for number, (label, runs) in enumerate(logs.items()):
+        for run, lines in enumerate(runs):
+            found = [(line["step"], line[quantity]) for line in lines if quantity in line]
+            steps, values = zip(*found, strict=True) if found else ((), ())
+            ax.plot(steps, values, color=f"C{number}", label=None if run else label)
 
 
 def plot_accuracy(curves: Mapping[str, xr.Dataset], ax: Axes, *, chance: float = 0.5) -> Axes:

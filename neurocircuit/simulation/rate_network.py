@@ -19,8 +19,9 @@ from neurocircuit.circuits.ei import activation_function
 from neurocircuit.circuits.rate_network import RateNetwork
 from neurocircuit.equations import FUNCTIONS
 from neurocircuit.networks import run_network
+from neurocircuit.networks.rate_run import check_finite
 from neurocircuit.simulation.brian_run import ONE_RUN_DEVICES, generate_once, run_once
-from neurocircuit.simulation.rate_problem import NetworkProblem, Noise, check_finite, label_run, make_problem
+from neurocircuit.simulation.rate_problem import NetworkProblem, Noise, label_run, make_problem
 
 __all__ = ["NETWORK_DEVICES", "generate_network_program", "simulate_network"]
 
@@ -94,7 +95,7 @@ def simulate_network(
             lambda: _build(problem), lambda samples: _read(problem, samples), problem.duration, device, problem.seed
         )
     for name, values in found.items():
-        check_finite(problem, name, values)
+        check_finite(network, name, values)
     return label_run(problem, found, device)
 
 

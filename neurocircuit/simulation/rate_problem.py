@@ -11,11 +11,10 @@ import numpy.typing as npt
 import xarray as xr
 
 from neurocircuit.circuits.rate_network import RateNetwork
-from neurocircuit.errors import NonFiniteError
 from neurocircuit.simulation.brian_run import check_seed
 from neurocircuit.versions import package_versions
 
-__all__ = ["NetworkProblem", "Noise", "check_finite", "label_run", "make_problem"]
+__all__ = ["NetworkProblem", "Noise", "label_run", "make_problem"]
 
 Array = npt.NDArray[np.float64]
 Noise = bool | npt.ArrayLike
@@ -72,18 +71,6 @@ def make_problem(
             f"`seed` is None, but `{own[0]}` is drawn; give a whole number, so that the run can be repeated."
         )
     return NetworkProblem(network, given, numbers["noise"], numbers["rate_noise"], seed if own else None)
-
-
-def check_finite(problem: NetworkProblem, name: str, values: Array) -> None:
-    """Raise NonFiniteError, naming the first step, if values (trial, time, unit) are not all finite."""
-    bad = np.argwhere(~np.isfinite(values))
-    if len(bad):
-        first = bad[:, 1].min()
-        raise NonFiniteError(
-            f"`{name}` of the network is not finite after step {first}, at {first * problem.network.step:g} ms (step "
-            f"size {problem.network.step:g} ms). Weights this strong need an activation with a bound, such as "
-            "'sigmoid'."
-        )
 
 
 def label_run(problem: NetworkProblem, found: Mapping[str, Array], device: str) -> xr.Dataset:

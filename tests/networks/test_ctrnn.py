@@ -394,7 +394,7 @@ def test_a_network_that_diverges_gives_an_error_and_not_infinity():
     network = RateNetwork(
         weights=[[500.0]], input_weights=[[1.0]], output_weights=[[1.0]], tau=20.0, step=1.0, activation="relu"
     )
-    with pytest.raises(NonFiniteError, match=r"state `x` is not finite after step \d+, at \d+ ms"):
+    with pytest.raises(NonFiniteError, match=r"`x` of the network is not finite after step \d+, at \d+ ms"):
         run_network(network, np.ones((1, 500, 1)))
 
 
