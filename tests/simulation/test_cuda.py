@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from brian2 import ms
+from generated import code_object
 
 from neurocircuit import BackendUnavailableError, PoolSizes, crosscheck, generate_program, mely_circuit, simulate
 from neurocircuit.simulation import cuda
@@ -31,7 +32,7 @@ def _skip_without_brian2cuda():
 def test_generated_cuda_holds_the_circuit(problem, tmp_path):
     _skip_without_brian2cuda()
     generate_program(*problem, str(tmp_path), device="cuda", step=1 * ms, steps=20)
-    update = (tmp_path / "code_objects" / "circuit_stateupdater_codeobject.cu").read_text()
+    update = code_object(tmp_path, "circuit_stateupdater")
     assert "rectify(" in update
     assert "_ptr_array_circuit_pool_t" in update
     passes = list((tmp_path / "code_objects").glob("*_pass_*.cu"))
