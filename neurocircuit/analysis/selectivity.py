@@ -10,7 +10,6 @@ import numpy.typing as npt
 import xarray as xr
 
 from neurocircuit.circuits.rate_network import RateNetwork
-from neurocircuit.errors import BackendUnavailableError
 from neurocircuit.tables import Row
 
 __all__ = ["cluster_units", "d_prime", "fractional_variance", "mean_weights", "sort_units", "task_variance"]
@@ -192,8 +191,6 @@ def cluster_units(
 ) -> xr.Dataset:
     """Cluster units by the tasks they vary in, with the number of clusters of the best silhouette (Yang et al. 2019).
 
-    Needs scikit-learn, which comes with ``pip install '.[analysis]'`` in a clone of neurocircuit.
-
     Parameters
     ----------
     variance : (task, unit) DataArray
@@ -215,18 +212,13 @@ def cluster_units(
 
     Raises
     ------
-    BackendUnavailableError
-        If scikit-learn is not installed.
     ValueError
         If fewer than three units are left, or no number of clusters.
     """
-    try:
-        from sklearn.cluster import KMeans
-        from sklearn.metrics import silhouette_score
-    except ImportError as error:
-        raise BackendUnavailableError(
-            "clusters need scikit-learn, which is not installed. In a clone of neurocircuit: pip install '.[analysis]'."
-        ) from error
+    # Slow to import, and only needed here.
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import silhouette_score
+
     values = variance.transpose("unit", "task").values
     active = values.sum(axis=1) >= quiet
     tried = sorted({int(count) for count in counts if 2 <= count < active.sum()})

@@ -1,8 +1,5 @@
 """Selectivity, mean weights and clusters of units against cases that are known."""
 
-import builtins
-import re
-
 import numpy as np
 import pytest
 
@@ -15,7 +12,6 @@ from neurocircuit.analysis.selectivity import (
     task_variance,
 )
 from neurocircuit.circuits.rate_network import RateNetwork
-from neurocircuit.errors import BackendUnavailableError
 
 
 def test_d_prime_is_the_distance_in_standard_deviations(rng):
@@ -96,19 +92,6 @@ def test_planted_clusters_are_found_with_their_number(rng):
     np.testing.assert_allclose(found["profile"], profiles, atol=0.1)
     again = cluster_units(variance, range(2, 8), seed=1)
     np.testing.assert_array_equal(again["cluster"], found["cluster"])
-
-
-def test_clusters_without_scikit_learn_say_what_to_install(monkeypatch):
-    real = builtins.__import__
-
-    def absent(name, *arguments, **options):
-        if name.startswith("sklearn"):
-            raise ImportError(name)
-        return real(name, *arguments, **options)
-
-    monkeypatch.setattr(builtins, "__import__", absent)
-    with pytest.raises(BackendUnavailableError, match=re.escape("pip install '.[analysis]'")):
-        cluster_units(task_variance({"a": np.ones((2, 2, 5))}))
 
 
 def test_wrong_arguments_are_refused():
