@@ -82,10 +82,10 @@ def workers(config: Config) -> Iterator[None]:
 
 
 def plot(sweep: xr.Dataset) -> Figure:
-    """Draw accuracy, fraction of seeds that learned, and steps to criterion."""
-    figure = Figure(figsize=(10, 3))
-    names = {"accuracy": (0.5, 1.0), "learned": (0.0, 1.0), "criterion_step": None}
-    for ax, (name, limits) in zip(figure.subplots(1, len(names)), names.items(), strict=True):
+    """Draw accuracy, fraction of seeds that learned, steps to criterion and loss."""
+    figure = Figure(figsize=(7, 5.6))
+    names = {"accuracy": (0.5, 1.0), "learned": (0.0, 1.0), "criterion_step": None, "loss": None}
+    for ax, (name, limits) in zip(figure.subplots(2, 2).flat, names.items(), strict=True):
         plot_sweep(sweep, name, ax, limits=limits)
     return figure
 

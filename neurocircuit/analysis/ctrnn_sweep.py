@@ -198,13 +198,15 @@ def sweep_map(rows: Sequence[Row]) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        Over ``p_inh`` and ``spectral_radius``: ``accuracy`` (mean over the seeds that did not diverge), ``learned``
-        (fraction of the seeds) and ``criterion_step`` (median over the seeds that learned; NaN where none did).
+        Over ``p_inh`` and ``spectral_radius``: ``accuracy`` and ``loss`` (means over the seeds that did not diverge),
+        ``learned`` (fraction of the seeds) and ``criterion_step`` (median over the seeds that learned; NaN where none
+        did).
     """
     axes = ("p_inh", "spectral_radius", "seed")
     flat = xr.Dataset(
         {
             "accuracy": ("point", [row["accuracy"] for row in rows]),
+            "loss": ("point", [row["loss"] for row in rows]),
             "criterion_step": ("point", [row["criterion_step"] for row in rows]),
             "learned": ("point", [float(row["outcome"] == "learned") for row in rows]),
         },
@@ -214,6 +216,7 @@ def sweep_map(rows: Sequence[Row]) -> xr.Dataset:
     return xr.Dataset(
         {
             "accuracy": grid["accuracy"].mean("seed").assign_attrs(units="1", long_name="accuracy on fresh trials"),
+            "loss": grid["loss"].mean("seed").assign_attrs(long_name="loss of the best validation"),
             "learned": grid["learned"].mean("seed").assign_attrs(units="1", long_name="fraction of seeds that learned"),
             "criterion_step": grid["criterion_step"]
             .median("seed")

@@ -167,13 +167,14 @@ def test_the_map_has_means_over_seeds_and_no_number_where_no_seed_learned():
     def row(p_inh, radius, seed, accuracy, step):
         outcome = "diverged" if math.isnan(accuracy) else "not learned" if math.isnan(step) else "learned"
         point = {"p_inh": p_inh, "spectral_radius": radius, "seed": seed}
-        return point | {"accuracy": accuracy, "criterion_step": step, "outcome": outcome}
+        return point | {"accuracy": accuracy, "loss": 1 - accuracy, "criterion_step": step, "outcome": outcome}
 
     rows = [row(0.5, 1.0, 0, 0.9, 100.0), row(0.5, 1.0, 1, 0.7, 300.0), row(0.5, 1.0, 2, math.nan, math.nan)]
     rows += [row(0.2, 1.0, seed, 0.5, math.nan) for seed in range(3)]
     found = sweep_map(rows)
     learner, other = (found.sel(p_inh=p, spectral_radius=1.0) for p in (0.5, 0.2))
     assert float(learner["accuracy"]) == pytest.approx(0.8)
+    assert float(learner["loss"]) == pytest.approx(0.2)
     assert float(learner["learned"]) == pytest.approx(2 / 3)
     assert float(learner["criterion_step"]) == 200
     assert (float(other["accuracy"]), float(other["learned"])) == (0.5, 0)
