@@ -21,11 +21,11 @@ from torch.utils.checkpoint import checkpoint
 from neurocircuit.cells.lateral import Convolution, LateralConv2d, Method
 from neurocircuit.circuits import Circuit
 from neurocircuit.circuits.mely import TWO_POOL
-from neurocircuit.connectivity import Boundary
+from neurocircuit.connectivity import Boundary, LateralKernel
 
 __all__ = ["FORMS", "HGRUCell", "HGRUForm", "HGRUState", "InitialState", "Lesion", "Shunt", "UpdateOrder", "Variant"]
 
-Variant = Literal["paper", "batchnorm", "circuit"]
+Variant = Literal["paper", "batchnorm"]
 Shunt = Literal["h1", "h2"]
 UpdateOrder = Literal["simultaneous", "staggered"]
 InitialState = Literal["zeros", "xavier", "learned"]
@@ -132,8 +132,8 @@ class HGRUCell(nn.Module):
         Width of the lateral kernel in pixels; odd. The default is the published one.
     steps : int
         Number T of time steps that the cell has batch norms, time gains and gate biases for.
-    variant : {"paper", "batchnorm", "circuit"}
-        A key of `FORMS`. ``"circuit"`` is what `from_circuit` makes.
+    variant : {"paper", "batchnorm"}
+        A key of `FORMS`. Cells of the third form, ``"circuit"``, are made by `from_circuit`, which has their weights.
     shunt : {"h2", "h1"}
         State in the shunting term: H2, as in the hGRU, or H1, as in the differential equation.
     update : {"staggered", "simultaneous"}
@@ -202,19 +202,47 @@ class HGRUCell(nn.Module):
             raise ValueError(f"`lesion` is {lesion!r}; it must be None or one of {', '.join(LESIONS)}.")
         _check_count("channels", channels)
         _check_count("steps", steps)
-        self.form = FORMS[variant]
-        if norm_bias and not self.form.norm:
+        form = FORMS[variant]
+        if norm_bias and not form.norm:
             raise ValueError(f"`norm_bias` is True, but the variant {variant!r} has no batch norm; leave it False.")
-        self.channels, self.steps, self.variant, self.lesion = channels, steps, variant, lesion
-        self.shunt, self.update, self.recompute = shunt, update, recompute
-        self.initial_state = initial_state
         symmetric = variant == "paper" if symmetric is None else symmetric
-        self.inhibition = LateralConv2d(channels, kernel_size, symmetric=symmetric, boundary=boundary, method=method)
-        self.excitation = (
-            self.inhibition
-            if self.form.shared_kernel
-            else LateralConv2d(channels, kernel_size, symmetric=symmetric, boundary=boundary, method=method)
+        kernels = [
+            LateralConv2d(channels, kernel_size, symmetric=symmetric, boundary=boundary, method=method)
+            for _ in range(1 if form.shared_kernel else 2)
+        ]
+        self._build(
+            variant,
+            channels,
+            steps,
+            kernels[0],
+            kernels[-1],
+            shunt=shunt,
+            update=update,
+            lesion=lesion,
+            initial_state=initial_state,
         )
+        self.recompute = recompute
+        self._reset(gain_bias, norm_bias)
+
+    def _build(
+        self,
+        variant: str,
+        channels: int,
+        steps: int,
+        inhibition: LateralConv2d,
+        excitation: LateralConv2d,
+        *,
+        shunt: Shunt,
+        update: UpdateOrder,
+        lesion: Lesion | None = None,
+        initial_state: InitialState = "zeros",
+    ) -> None:
+        """Make the parts of a cell of any form, with zeros or ones for weights where torch draws none."""
+        self.form = FORMS[variant]
+        self.channels, self.steps, self.variant, self.lesion = channels, steps, variant, lesion
+        self.shunt, self.update, self.recompute = shunt, update, False
+        self.initial_state = initial_state
+        self.inhibition, self.excitation = inhibition, excitation
         for name in COEFFICIENTS:
             value = torch.zeros(channels, 1, 1)
             if lesion is not None and name in LESIONS[lesion]:
@@ -232,13 +260,10 @@ class HGRUCell(nn.Module):
             self.time_gains = nn.Parameter(torch.ones(steps))
         if initial_state == "learned":
             self.start = nn.Parameter(torch.zeros(channels, 1, 1))
-        self._reset(gain_bias, norm_bias)
 
     @torch.no_grad()
     def _reset(self, gain_bias: str, norm_bias: bool) -> None:
         """Draw the weights at the start; the table in docs/explanation/hgru.rst says where each rule comes from."""
-        if not self.form.gated:
-            return
         # One of them if they are shared.
         for kernel in dict.fromkeys((self.inhibition, self.excitation)):
             (nn.init.xavier_uniform_ if self.variant == "paper" else nn.init.orthogonal_)(kernel.weight)
@@ -294,8 +319,11 @@ class HGRUCell(nn.Module):
         Raises
         ------
         ValueError
-            If the circuit is another one, a pool is lesioned, or no step cancels both leaks.
+            If the circuit is another one, a pool is lesioned, no step cancels both leaks, or another argument is not
+            as described.
         """
+        _check_choices(shunt=shunt, update=update)
+        _check_count("channels", channels)
         pools = {pool.name: pool.kernel for pool in circuit.pools}
         if circuit.system != TWO_POOL:
             raise ValueError(f"`circuit` is {circuit.name}; only the two-pool reduction has a gated form.")
@@ -311,12 +339,12 @@ class HGRUCell(nn.Module):
                 f"`circuit` has the leaks {leaks} per ms; they must be equal and positive, so that one "
                 "step cancels both."
             )
-        cell = cls(channels, 1, 1, variant="circuit", shunt=shunt, update=update).double()
-        for name, kernel in (("inhibition", inhibition), ("excitation", excitation)):
-            weights = torch.from_numpy(kernel.as_kernel(channels))
-            lateral = LateralConv2d(channels, weights.shape[-1], boundary=kernel.boundary, method=method).double()
-            lateral.load_state_dict({"weight": weights})
-            setattr(cell, name, lateral)
+        # Not by the constructor, whose cells start from random weights.
+        cell = cls.__new__(cls)
+        nn.Module.__init__(cell)
+        laterals = (_lateral(kernel, channels, method) for kernel in (inhibition, excitation))
+        cell._build("circuit", channels, 1, *laterals, shunt=shunt, update=update)
+        cell.double()
         # The leak divides what drives each population; sigma**2/tau equal to epsilon**2/eta, but not sigma to epsilon.
         values = {
             "drive_gain": p["drive_gain"] / p["epsilon"] ** 2,
@@ -474,6 +502,14 @@ class HGRUCell(nn.Module):
             )
 
 
+def _lateral(kernel: LateralKernel, channels: int, method: Method) -> LateralConv2d:
+    """Return the convolution with the kernel of a pool, in float64."""
+    weights = torch.from_numpy(kernel.as_kernel(channels))
+    lateral = LateralConv2d(channels, weights.shape[-1], boundary=kernel.boundary, method=method).double()
+    lateral.load_state_dict({"weight": weights})
+    return lateral
+
+
 def _norm(channels: int) -> nn.BatchNorm2d:
     norm = nn.BatchNorm2d(channels, eps=_NORM_EPSILON, momentum=_NORM_MOMENTUM)
     nn.init.constant_(norm.weight, _NORM_SCALE)
@@ -495,7 +531,8 @@ def _check_choices(**given: str) -> None:
     }
     for name, value in given.items():
         if value not in allowed[name]:
-            raise ValueError(f"`{name}` is {value!r}; it must be one of {', '.join(allowed[name])}.")
+            hint = " Use HGRUCell.from_circuit for the cell of a circuit." if value == "circuit" else ""
+            raise ValueError(f"`{name}` is {value!r}; it must be one of {', '.join(allowed[name])}.{hint}")
 
 
 def _check_count(name: str, value: int) -> None:

@@ -53,8 +53,6 @@ class HGRUClassifier(nn.Module):
         **cell: Any,
     ) -> None:
         super().__init__()
-        if variant not in ("paper", "batchnorm"):
-            raise ValueError(f"`variant` is {variant!r}; a classifier is 'paper' or 'batchnorm'.")
         self.filters = FilterBank(channels, filter_size)
         self.cell = HGRUCell(channels, kernel_size, steps, variant=variant, **cell)
         self.read_out = ReadOut(channels, leaky=variant == "batchnorm")

@@ -266,6 +266,13 @@ def test_a_constant_gate_outside_its_range_is_refused(gate):
         HGRUCell.from_circuit(circuit, channels=2, mix_gate=gate)
 
 
+@pytest.mark.parametrize(("name", "value"), [("shunt", "h3"), ("update", "both"), ("channels", 0), ("method", "fast")])
+def test_an_option_that_the_cell_of_a_circuit_does_not_have_is_refused(name, value):
+    options = {"channels": 2, name: value}
+    with pytest.raises(ValueError, match=f"`{name}` is {value!r}"):
+        HGRUCell.from_circuit(two_pool_circuit(Box(3), Box(3)), **options)
+
+
 # ---- what the cell starts from
 
 
@@ -404,7 +411,8 @@ def test_the_circuit_form_takes_any_number_of_steps():
         (partial(HGRUCell, 2.0), r"`channels` is 2.0"),
         (partial(HGRUCell, 3, 3, 0), r"`steps` is 0"),
         (partial(HGRUCell, 3, 3, True), r"`steps` is True"),
-        (partial(HGRUCell, 3, 3, variant="lstm"), r"`variant` is 'lstm'; it must be one of paper, batchnorm, circuit"),
+        (partial(HGRUCell, 3, 3, variant="lstm"), r"`variant` is 'lstm'; it must be one of paper, batchnorm\.$"),
+        (partial(HGRUCell, 3, 3, variant="circuit"), r"`variant` is 'circuit'; .* Use HGRUCell\.from_circuit"),
         (partial(HGRUCell, 3, 3, shunt="h3"), r"`shunt` is 'h3'"),
         (partial(HGRUCell, 3, 3, update="both"), r"`update` is 'both'"),
         (partial(HGRUCell, 3, 3, initial_state="noise"), r"`initial_state` is 'noise'"),
