@@ -18,14 +18,17 @@ from torch import Tensor, nn
 from neurocircuit.files import atomic
 
 __all__ = [
+    "copied_weights",
     "has_run",
     "load_newest",
     "load_state",
     "load_weights",
     "newest_name",
+    "read_weights",
     "save_checkpoint",
     "save_weights",
     "tidy",
+    "write_weights",
 ]
 
 #: How many checkpoints are kept.
@@ -111,13 +114,21 @@ def load_state(model: nn.Module, state: Mapping[str, Tensor], path: str | Path) 
     model.load_state_dict(dict(state))
 
 
+def copied_weights(model: nn.Module) -> dict[str, Tensor]:
+    """Return copies of a model's weights and buffers in main memory, none of which shares memory with another."""
+    return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in model.state_dict().items()}
+
+
 def save_weights(model: nn.Module, path: str | Path, metadata: Mapping[str, Any]) -> None:
     """Write a model's weights and JSON metadata to a safetensors file atomically."""
-    # Cloned, because the format refuses tensors that share memory.
-    tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in model.state_dict().items()}
+    write_weights(copied_weights(model), path, metadata)
+
+
+def write_weights(weights: Mapping[str, Tensor], path: str | Path, metadata: Mapping[str, Any]) -> None:
+    """Write weights and JSON metadata to a safetensors file atomically; no two tensors may share memory."""
     with atomic(path) as partial:
         # One entry, because the format writes several in an order that differs from run to run.
-        save_file(tensors, partial, {"json": json.dumps(dict(metadata))})
+        save_file(dict(weights), partial, {"json": json.dumps(dict(metadata))})
 
 
 def load_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
@@ -142,6 +153,13 @@ def load_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
     ValueError
         If the file is damaged, or its weights are of another model.
     """
+    state, metadata = read_weights(path)
+    load_state(model, state, path)
+    return metadata
+
+
+def read_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the weights and the metadata of a file; see `load_weights`."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no file of weights '{path}'.")
     try:
@@ -150,8 +168,7 @@ def load_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
             metadata: dict[str, Any] = json.loads((file.metadata() or {}).get("json", "{}"))
     except SafetensorError as error:
         raise ValueError(f"'{path}' is damaged or no safetensors file: {error}") from error
-    load_state(model, state, path)
-    return metadata
+    return state, metadata
 
 
 class _DamagedError(Exception):

@@ -32,7 +32,7 @@ from neurocircuit.training.log import RunLog, require_tensorboard
 from neurocircuit.training.processes import join_processes
 from neurocircuit.training.seeding import Purpose, derived_seed, seeded
 from neurocircuit.training.sources import Batch, Source, load_batches
-from neurocircuit.training.state import Run, begin, identity, prepare, resume_run, save
+from neurocircuit.training.state import Run, begin, identity, prepare, resume_run, save, save_best
 
 __all__ = ["TrainingResult", "fit"]
 
@@ -228,8 +228,8 @@ def _evaluate(run: Run, validation: Source) -> None:
     if progress.best is None or _score(result, config) > _score(progress.best, config):
         progress.best, progress.best_step, progress.stale = result, progress.step, 0
         if run.processes.writes:
-            metadata = {"step": progress.step, "evaluation": asdict(result), **identity(run)}
-            checkpoints.save_weights(run.model, _weights_file(run), metadata)
+            progress.best_weights = checkpoints.copied_weights(run.model)
+            save_best(run)
 
 
 def _score(result: Evaluation, config: TrainingConfig) -> tuple[float, float]:
@@ -263,10 +263,6 @@ def _line(run: Run, norm: float, evaluated: bool) -> dict[str, Any]:
     return line
 
 
-def _weights_file(run: Run) -> Path:
-    return run.folder / "best.safetensors"
-
-
 def _open_log(run: Run) -> AbstractContextManager[RunLog | None]:
     if not run.processes.writes:
         return nullcontext()
@@ -295,5 +291,5 @@ def _result(run: Run) -> TrainingResult:
         progress.best_step,
         progress.best,
         progress.last,
-        _weights_file(run),
+        run.weights_file,
     )

@@ -19,7 +19,7 @@ from neurocircuit.training.evaluation import Evaluation, Meter, Objective
 from neurocircuit.training.processes import Processes
 from neurocircuit.versions import package_versions
 
-__all__ = ["Progress", "Run", "begin", "identity", "prepare", "resume_run", "save"]
+__all__ = ["Progress", "Run", "begin", "identity", "prepare", "resume_run", "save", "save_best"]
 
 #: Fields that a resumed run may change: they alter what is reported and how, not what a step computes.
 _MAY_CHANGE = {
@@ -40,13 +40,17 @@ _DECIDE_BITS = {"neurocircuit", "torch", "numpy", "processor", "threads", "proce
 
 @dataclass
 class Progress:
-    """The counters of a run: with model, optimiser and scaler all that changes from step to step."""
+    """The counters and the best weights of a run: with model, optimiser and scaler all that changes from step to step.
+
+    Only the process that writes files has the weights; checkpoints of before they were kept have none.
+    """
 
     step: int = 0
     seconds: float = 0.0
     stale: int = 0
     best_step: int = 0
     best: Evaluation | None = None
+    best_weights: dict[str, Tensor] | None = None
     last: Evaluation | None = None
     meter: Meter = field(default_factory=Meter)
 
@@ -77,6 +81,11 @@ class Run:
     description: dict[str, Any]
     environment: dict[str, str]
     progress: Progress
+
+    @property
+    def weights_file(self) -> Path:
+        """Where the best weights are."""
+        return self.folder / "best.safetensors"
 
 
 def prepare(
@@ -134,6 +143,7 @@ def resume_run(run: Run) -> None:
     run.progress = Progress.from_state(state["progress"])
     if run.processes.writes:
         checkpoints.tidy(run.folder, step)
+        _restore_best(run)
 
 
 def _check_same_run(run: Run, state: Mapping[str, Any]) -> None:
@@ -183,6 +193,24 @@ def save(run: Run) -> None:
         **identity(run),
     }
     checkpoints.save_checkpoint(run.folder, state)
+
+
+def save_best(run: Run) -> None:
+    """Write the best weights and what is known of them."""
+    progress = run.progress
+    if progress.best is not None and progress.best_weights is not None:
+        metadata = {"step": progress.best_step, "evaluation": asdict(progress.best), **identity(run)}
+        checkpoints.write_weights(progress.best_weights, run.weights_file, metadata)
+
+
+def _restore_best(run: Run) -> None:
+    """Write the best weights anew if their file is of another step: of an evaluation later than the checkpoint."""
+    try:
+        step = checkpoints.read_weights(run.weights_file)[1].get("step")
+    except (FileNotFoundError, ValueError):
+        step = None
+    if step != run.progress.best_step:
+        save_best(run)
 
 
 def _finite(tensor: Tensor) -> bool:

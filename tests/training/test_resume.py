@@ -14,7 +14,8 @@ import torch
 from tiny_training import CONFIG, SOURCE, classifier, images, same_bits, weights
 from torch.utils.data import TensorDataset
 
-from neurocircuit.training import DatasetSource, StreamSource, fit, has_run, read_log
+from neurocircuit.training import DatasetSource, StreamSource, evaluate, fit, has_run, load_weights, read_log
+from neurocircuit.training.seeding import Purpose, derived_seed
 
 
 class CrashError(Exception):
@@ -130,6 +131,29 @@ def test_a_finished_run_can_be_resumed_and_extended(tmp_path):
     assert same_bits(weights(model), weights(straight))
     with pytest.raises(ValueError, match=r"`steps` is 24, but the run in .* is already at step 40"):
         fit(classifier(), SOURCE, SOURCE, CONFIG, tmp_path / "extended", resume=True)
+
+
+@pytest.mark.parametrize("damage", [None, "missing", "cut"])
+def test_best_weights_later_than_the_checkpoint_become_those_of_the_checkpoint_again(damage, tmp_path):
+    # With this learning rate the evaluation at step 16 is better than that at step 8; the crash comes before the
+    # checkpoint of step 20.
+    config = dataclasses.replace(CONFIG, learning_rate=0.03, evaluation_samples=200)
+    best = tmp_path / "best.safetensors"
+    with pytest.raises(CrashError):
+        fit(classifier(), crashing(SOURCE, 17), SOURCE, config, tmp_path)
+    assert load_weights(classifier(), best)["step"] == 16
+    assert max(tmp_path.glob("checkpoint_*.pt")).name == "checkpoint_00000015.pt"
+    if damage == "missing":
+        best.unlink()
+    elif damage == "cut":
+        best.write_bytes(best.read_bytes()[:-1])
+    model = classifier()
+    # All that the resumed run is asked for is done: it is only reported.
+    found = fit(model, SOURCE, SOURCE, dataclasses.replace(config, steps=15), tmp_path, resume=True)
+    saved = load_weights(model, found.weights)
+    assert saved["step"] == found.best_step == 8
+    seed = derived_seed(config.seed, Purpose.VALIDATION)
+    assert evaluate(model, SOURCE, 200, seed=seed, batch_size=config.batch_size) == found.best
 
 
 def test_resume_with_nothing_to_resume_says_so(tmp_path):
