@@ -9,8 +9,8 @@ import numpy as np
 import xarray as xr
 
 from neurocircuit.analysis.psychometric import count_answers, tails
+from neurocircuit.intervals import accuracy_interval
 from neurocircuit.tables import Row
-from neurocircuit.training.evaluation import accuracy_interval
 
 __all__ = ["above_ideal", "chronometric"]
 

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from neurocircuit.analysis.ctrnn_training import network_outputs
 from neurocircuit.circuits.perturbation import Lesion, Perturbation, chosen_units
 from neurocircuit.circuits.rate_network import RateNetwork
+from neurocircuit.intervals import accuracy_interval
 from neurocircuit.tables import Row
 from neurocircuit.tasks import Scores, Task, Trials
-from neurocircuit.training.evaluation import accuracy_interval
 
 __all__ = ["lesion_table", "matched_units", "perturbation_table", "projection_lesions", "score_network"]
 

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from neurocircuit.training import accuracy_interval
+from neurocircuit.intervals import accuracy_interval
 
 __all__ = ["DistanceRule", "DistanceScore", "fit_histogram", "fit_window", "marker_distance_score"]
 

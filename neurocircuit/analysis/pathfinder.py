@@ -22,7 +22,7 @@ from neurocircuit.networks import (
     count_parameters,
     matched_feedforward,
 )
-from neurocircuit.stimuli import DIFFICULTIES, PathfinderBatch, PathfinderSettings, pathfinder_stream
+from neurocircuit.stimuli import DIFFICULTIES, PathfinderBatch, PathfinderSettings
 from neurocircuit.training import (
     Batch,
     Evaluation,
@@ -32,6 +32,7 @@ from neurocircuit.training import (
     evaluate,
     fit,
     load_weights,
+    pathfinder_stream,
     seeded,
 )
 

@@ -5,7 +5,7 @@ from neurocircuit.stimuli.oriented_energy import filter_orientations, gabor_pair
 from neurocircuit.stimuli.pathfinder import METADATA_COLUMNS, PathfinderBatch, metadata_rows, pathfinder_batch
 from neurocircuit.stimuli.pathfinder_files import write_pathfinder
 from neurocircuit.stimuli.pathfinder_manifest import PathfinderReport, verify_pathfinder
-from neurocircuit.stimuli.pathfinder_reader import Grey, PathfinderFiles, pathfinder_stream, random_flip
+from neurocircuit.stimuli.pathfinder_reader import Grey, PathfinderFiles, random_flip
 from neurocircuit.stimuli.pathfinder_settings import DIFFICULTIES, Negatives, PathfinderSettings
 from neurocircuit.stimuli.photographs import SAMPLE, load_photograph
 from neurocircuit.stimuli.population import Code, Decoder, decode, encode, preferred_values
@@ -33,7 +33,6 @@ __all__ = [
     "oriented_energy",
     "patch_display",
     "pathfinder_batch",
-    "pathfinder_stream",
     "preferred_values",
     "random_flip",
     "verify_pathfinder",

@@ -1,4 +1,4 @@
-"""Pathfinder images for training: read from list files, drawn as a stream, flipped.
+"""Pathfinder images for training: read from list files, and flipped.
 
 A list file has a line ``path label`` for every image. `write_pathfinder` writes such lists, and so do the published
 training codes: with paths below a root folder, or with absolute paths.
@@ -6,7 +6,6 @@ training codes: with paths below a root folder, or with absolute paths.
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -17,15 +16,14 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from neurocircuit.stimuli.pathfinder import pathfinder_batch
-from neurocircuit.stimuli.pathfinder_settings import PathfinderSettings, check_whole
-from neurocircuit.training.sources import Batch, StreamSource
+from neurocircuit.stimuli.pathfinder_settings import check_whole
 
-__all__ = ["Grey", "PathfinderFiles", "pathfinder_stream", "random_flip"]
+__all__ = ["WHITE", "Grey", "PathfinderFiles", "random_flip"]
 
 Grey = Literal["luma", "first"]
 
-_WHITE = np.float32(np.iinfo(np.uint8).max)
+#: Grey level of white in 8 bits, which becomes 1.
+WHITE = np.float32(np.iinfo(np.uint8).max)
 _LABELS = ("0", "1")
 
 
@@ -123,7 +121,7 @@ class PathfinderFiles(Dataset[tuple[Tensor, int]]):
                 f"{self._named(index)}, an image of {image.height} x {image.width} pixels; it must be square. Crop it."
             )
         grey = image.convert("L") if self.grey == "luma" else image.getchannel(0)
-        return np.asarray(grey, dtype=np.float32) / _WHITE
+        return np.asarray(grey, dtype=np.float32) / WHITE
 
     def _resized(self, levels: npt.NDArray[np.float32], index: int) -> npt.NDArray[np.float32]:
         side = len(levels)
@@ -168,27 +166,6 @@ def _path_and_label(line: str, where: str) -> tuple[str, int]:
     if label not in _LABELS:
         raise ValueError(f"{where} has the label {label!r}; it must be {' or '.join(_LABELS)}.")
     return path.rstrip(), int(label)
-
-
-def pathfinder_stream(settings: PathfinderSettings) -> StreamSource:
-    """Return fresh images for ever: index ``i`` of a seed is the image that `pathfinder_batch` draws for it.
-
-    Parameters
-    ----------
-    settings : PathfinderSettings
-        What is drawn.
-
-    Returns
-    -------
-    StreamSource
-        Of batches of (batch, 1, y, x) float32 images from 0 to 1 and (batch,) int64 labels.
-    """
-    return StreamSource(partial(_drawn, settings))
-
-
-def _drawn(settings: PathfinderSettings, seed: int, indices: list[int]) -> Batch:
-    batch = pathfinder_batch(settings, seed, indices)
-    return torch.from_numpy(batch.images[:, None] / _WHITE), torch.from_numpy(batch.labels)
 
 
 def random_flip(sample: tuple[Tensor, int], generator: torch.Generator) -> tuple[Tensor, int]:

@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from neurocircuit.intervals import accuracy_interval
 from neurocircuit.tables import Row
 from neurocircuit.versions import package_versions
 
@@ -238,9 +239,6 @@ class Scores:
         return rows
 
     def _row(self, chosen: NDArray[np.bool_]) -> Row:
-        # Imported here, because modules of the training package import this one.
-        from neurocircuit.training.evaluation import accuracy_interval
-
         n, right = int(chosen.sum()), int(self.correct[chosen].sum())
         low, high = accuracy_interval(right, n)
         times = self.reaction_time[chosen]

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from scipy.stats import binomtest
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from neurocircuit.errors import NonFiniteError
+from neurocircuit.intervals import accuracy_interval
 from neurocircuit.training.config import Precision
 from neurocircuit.training.processes import Processes
 from neurocircuit.training.seeding import Purpose, derived_seed, seeded
@@ -23,7 +23,6 @@ __all__ = [
     "Evaluation",
     "Meter",
     "Objective",
-    "accuracy_interval",
     "autocast",
     "classification_loss",
     "classified",
@@ -101,18 +100,6 @@ class Meter:
         sums = self.sums if processes is None else processes.total(self.sums.clone())
         loss, correct, count = sums.tolist()
         return Evaluation(loss / count, correct / count, int(count), *accuracy_interval(int(correct), int(count)))
-
-
-def accuracy_interval(right: int, samples: int) -> tuple[float, float]:
-    """Return the 95 % confidence interval of an accuracy (Wilson's score interval).
-
-    Parameters
-    ----------
-    right, samples : int
-        Number of right answers, and of answers.
-    """
-    interval = binomtest(right, samples).proportion_ci(confidence_level=0.95, method="wilson")
-    return float(interval.low), float(interval.high)
 
 
 def autocast(precision: Precision, device: torch.device) -> contextlib.AbstractContextManager[Any]:

@@ -1,7 +1,6 @@
-"""Reading list files: every image with its label, or an error that names the line; and drawing a stream."""
+"""Reading list files: every image with its label, or an error that names the line."""
 
 import io
-import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -11,14 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from neurocircuit.stimuli import (
-    DIFFICULTIES,
-    PathfinderFiles,
-    pathfinder_batch,
-    pathfinder_stream,
-    random_flip,
-    write_pathfinder,
-)
+from neurocircuit.stimuli import DIFFICULTIES, PathfinderFiles, pathfinder_batch, random_flip, write_pathfinder
 from neurocircuit.training import DatasetSource
 
 SMALL = DIFFICULTIES["small"]
@@ -66,33 +58,6 @@ def test_a_written_data_set_is_read_back(tmp_path):
         assert type(label) is int
         assert label == batch.labels[index]
         np.testing.assert_array_equal(image[0].numpy(), (expected / 255).astype(np.float32))
-
-
-def test_the_stream_has_the_images_of_the_files(tmp_path):
-    write_pathfinder(tmp_path / "pf", SMALL, 1, 4, test_fraction=0, progress=False)
-    files = DatasetSource(PathfinderFiles(tmp_path / "pf/train_images.txt"), shuffle=False)
-    stream = pathfinder_stream(SMALL)
-    for drawn, read in zip(stream.batch(1, range(4)), files.batch(1, range(4)), strict=True):
-        assert drawn.dtype == read.dtype
-        assert torch.equal(drawn, read)
-
-
-@given(st.data())
-def test_a_batch_of_the_stream_depends_on_seed_and_position_only(data):
-    whole, labels = pathfinder_stream(SMALL).batch(7, range(20))
-    first = data.draw(st.integers(0, 19))
-    positions = range(first, data.draw(st.integers(first + 1, 20)))
-    images, part = pathfinder_stream(SMALL).batch(7, positions)
-    assert images.shape == (len(positions), 1, 32, 32)
-    assert float(images.min()) == 0
-    assert float(images.max()) <= 1
-    assert torch.equal(images, whole[positions.start : positions.stop])
-    assert torch.equal(part, labels[positions.start : positions.stop])
-
-
-def test_the_stream_can_be_sent_to_other_processes():
-    stream = pickle.loads(pickle.dumps(pathfinder_stream(SMALL)))
-    assert torch.equal(stream.batch(0, range(2))[0], pathfinder_stream(SMALL).batch(0, range(2))[0])
 
 
 def test_paths_start_at_the_root_may_hold_spaces_and_may_be_absolute(tmp_path, images):
