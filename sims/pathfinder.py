@@ -225,6 +225,7 @@ def evaluate(config: Evaluate) -> int:
     distance = distance_baseline(pathfinder_batch(recipe.settings, FRESH_SEED, range(images)))["histogram"]
     rows.append(row("marker distance", "-", distance) | {"parameters": "-", "steps": "-", "minutes": "-"})
     print_table("accuracy on fresh images", rows)
+    drawn = {"seed": FRESH_SEED, "images": images, "curve_images": curve_images}
     result = xr.merge(
         [
             curve.expand_dims(model=[name], seed=[seed]).rename({v: f"{v}_by_{next(iter(curve.dims))}" for v in curve})
@@ -232,13 +233,13 @@ def evaluate(config: Evaluate) -> int:
         ],
         join="outer",
         compat="no_conflicts",
-    ).assign_attrs(difficulty=config.difficulty, images=images, curve_images=curve_images)
+    ).assign_attrs(difficulty=config.difficulty, **drawn)
     data = write_netcdf(result, config.output / config.difficulty / "evaluation.nc")
     figure = cli.save_figure(plot_evaluation(curves, logs, config.seed), data.with_suffix(".png"))
     for folder in (data.parent, *([config.tables] if config.tables else [])):
         flat = [point for (name, seed), curve in curves.items() for point in points(name, seed, curve)]
         tables = {"accuracy": rows, "curves": flat}
-        save_tables(folder, f"pathfinder_{config.difficulty}", tables, seed=None, images=images)
+        save_tables(folder, f"pathfinder_{config.difficulty}", tables, **drawn, seeds=config.seed)
     # A quick run has learned nothing that could be checked.
     exit_code = cli.report_checks({} if config.quick else margins(rows, config.model))
     print(f"Wrote {data} and {figure}")

@@ -8,6 +8,8 @@ import pytest
 import xarray as xr
 from PIL import Image
 
+from neurocircuit.analysis.pathfinder import FRESH_SEED
+
 SCRIPT = Path(__file__).parents[2] / "sims" / "pathfinder.py"
 
 
@@ -52,7 +54,10 @@ def test_training_is_refused_twice_resumed_and_evaluated(script, tmp_path):
     assert "marker distance" in output
     made = json.loads((tmp_path / "tables" / "pathfinder_small.json").read_text())
     assert set(made["tables"]) == {"accuracy", "curves"}
+    assert made["seed"] == FRESH_SEED
+    assert made["settings"] == {"images": 64, "curve_images": 32, "seeds": [0, 1]}
     with xr.open_dataset(tmp_path / "small" / "evaluation.nc") as result:
+        assert result.attrs["seed"] == FRESH_SEED
         assert {"accuracy_by_path_length", "accuracy_by_time_step"} <= set(result)
 
 
