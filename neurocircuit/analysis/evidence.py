@@ -9,6 +9,7 @@ import torch
 import xarray as xr
 from torch import nn
 
+from neurocircuit.checks import check_whole
 from neurocircuit.training.evaluation import evaluating
 
 __all__ = ["input_gradient", "occlusion_map"]
@@ -79,13 +80,13 @@ def occlusion_map(
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If an argument is not as described, or does not fit the network.
     """
     for name, value in (("size", size), ("stride", stride), ("batch", batch)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1 or (name == "size" and value % 2 == 0):
-            allowed = "an odd whole number" if name == "size" else "a whole number"
-            raise ValueError(f"`{name}` is {value!r}; it must be {allowed} of at least 1.")
+        check_whole(name, value)
+    if size % 2 == 0:
+        raise ValueError(f"`size` is {size}; it must be an odd number of pixels, such as {size + 1}.")
     ys, xs = (range(0, length, stride) for length in image.shape[-2:])
     centres = [(y, x) for y in ys for x in xs]
     with evaluating(network), torch.no_grad():

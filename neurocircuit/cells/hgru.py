@@ -19,6 +19,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from neurocircuit.cells.lateral import Convolution, LateralConv2d, Method
+from neurocircuit.checks import check_whole
 from neurocircuit.circuits import Circuit
 from neurocircuit.circuits.mely import TWO_POOL
 from neurocircuit.connectivity import Boundary, LateralKernel
@@ -200,8 +201,8 @@ class HGRUCell(nn.Module):
         _check_choices(variant=variant, shunt=shunt, update=update, initial_state=initial_state, gain_bias=gain_bias)
         if lesion is not None and lesion not in LESIONS:
             raise ValueError(f"`lesion` is {lesion!r}; it must be None or one of {', '.join(LESIONS)}.")
-        _check_count("channels", channels)
-        _check_count("steps", steps)
+        check_whole("channels", channels)
+        check_whole("steps", steps)
         form = FORMS[variant]
         if norm_bias and not form.norm:
             raise ValueError(f"`norm_bias` is True, but the variant {variant!r} has no batch norm; leave it False.")
@@ -323,7 +324,7 @@ class HGRUCell(nn.Module):
             as described.
         """
         _check_choices(shunt=shunt, update=update)
-        _check_count("channels", channels)
+        check_whole("channels", channels)
         pools = {pool.name: pool.kernel for pool in circuit.pools}
         if circuit.system != TWO_POOL:
             raise ValueError(f"`circuit` is {circuit.name}; only the two-pool reduction has a gated form.")
@@ -533,8 +534,3 @@ def _check_choices(**given: str) -> None:
         if value not in allowed[name]:
             hint = " Use HGRUCell.from_circuit for the cell of a circuit." if value == "circuit" else ""
             raise ValueError(f"`{name}` is {value!r}; it must be one of {', '.join(allowed[name])}.{hint}")
-
-
-def _check_count(name: str, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"`{name}` is {value!r}; it must be a whole number of at least 1.")

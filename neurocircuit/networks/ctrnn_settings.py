@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurocircuit.cells.ctrnn import Parametrisation
+from neurocircuit.checks import check_whole
 from neurocircuit.circuits.ei import RateForm, activation_function, state_name
 from neurocircuit.connectivity import DaleWeights, WeightDistribution, dale_weights
 
@@ -37,7 +38,7 @@ class CTRNNSettings:
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If a value is not allowed, or the step is greater than a time constant.
     """
 
@@ -88,9 +89,8 @@ class CTRNNSettings:
 
     def __post_init__(self) -> None:
         for name in ("n_inputs", "n_outputs", "n_units"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"`{name}` is {value!r}; it must be a whole number of at least 1.")
+            # Python's int, because the settings are kept as JSON.
+            object.__setattr__(self, name, check_whole(name, getattr(self, name)))
         state_name(self.form)
         activation_function(self.activation)
         for name, allowed in (("noise_scaling", NoiseScaling), ("readout", ReadoutFrom)):

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from neurocircuit.checks import check_whole
 from neurocircuit.networks.parts import NORM, FilterBank, ReadOut, count_parameters
 
 __all__ = ["FEEDFORWARD_CONTROLS", "FeedforwardClassifier", "matched_feedforward"]
@@ -36,7 +37,7 @@ class FeedforwardClassifier(nn.Module):
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If an argument is not a positive whole number.
     """
 
@@ -52,8 +53,7 @@ class FeedforwardClassifier(nn.Module):
     ) -> None:
         super().__init__()
         for name, value in (("width", width), ("kernel_size", kernel_size), ("layers", layers), ("dilation", dilation)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"`{name}` is {value!r}; it must be a whole number of at least 1.")
+            check_whole(name, value)
         self.filters = FilterBank(filters, filter_size)
         sources = [filters] + [width] * (layers - 1)
         self.convs = nn.ModuleList(

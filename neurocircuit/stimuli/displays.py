@@ -10,6 +10,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
+from neurocircuit.checks import check_whole
+
 __all__ = ["CentreSurround", "centre_surround_display", "patch_display"]
 
 FloatArray = npt.NDArray[np.float64]
@@ -42,7 +44,7 @@ class CentreSurround:
 
     def __post_init__(self) -> None:
         for side in fields(self):
-            _check_side(side.name, getattr(self, side.name))
+            check_whole(side.name, getattr(self, side.name))
         if not self.centre < self.surround <= self.field:
             raise ValueError(
                 f"`geometry` has centre {self.centre}, surround {self.surround} and field {self.field} pixels; the "
@@ -110,8 +112,8 @@ def patch_display(size: int, value: float = 0.5, field: int | None = None) -> Fl
         If a side is not a whole number, the patch does not fit the field, or the value is not between 0 and 1.
     """
     side = CentreSurround().field if field is None else field
-    _check_side("size", size)
-    _check_side("field", side)
+    check_whole("size", size)
+    check_whole("field", side)
     _check_value("value", value)
     if size > side:
         raise ValueError(f"`size` is {size} pixels, but the field is only {side}; use a size from 1 to {side}.")
@@ -125,13 +127,6 @@ def _window(field: int, side: int) -> slice:
     """Return the published half-open window of a square about the read-out pixel."""
     first = field // 2 - side // 2
     return slice(first, first + side)
-
-
-def _check_side(name: str, side: int) -> None:
-    if isinstance(side, bool) or not isinstance(side, int | np.integer):
-        raise TypeError(f"`{name}` is {side!r}; it must be a whole number of pixels.")
-    if side < 1:
-        raise ValueError(f"`{name}` is {side}; it must be at least 1 pixel.")
 
 
 def _check_value(name: str, value: float) -> None:

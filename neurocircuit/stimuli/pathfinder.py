@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurocircuit.stimuli.pathfinder_settings import DIFFICULTIES, Negatives, PathfinderSettings, check_whole
+from neurocircuit.checks import check_whole
+from neurocircuit.stimuli.pathfinder_settings import DIFFICULTIES, Negatives, PathfinderSettings
 from neurocircuit.stimuli.pathfinder_templates import templates
 
 __all__ = [

@@ -36,6 +36,7 @@ import numpy.typing as npt
 from PIL import Image
 from tqdm import tqdm
 
+from neurocircuit.checks import check_whole
 from neurocircuit.files import atomic
 from neurocircuit.stimuli.pathfinder import METADATA_COLUMNS, metadata_rows, pathfinder_batch
 from neurocircuit.stimuli.pathfinder_manifest import (
@@ -49,7 +50,7 @@ from neurocircuit.stimuli.pathfinder_manifest import (
     sha256_of_file,
     write_manifest,
 )
-from neurocircuit.stimuli.pathfinder_settings import PathfinderSettings, check_whole
+from neurocircuit.stimuli.pathfinder_settings import PathfinderSettings
 
 __all__ = ["write_pathfinder"]
 

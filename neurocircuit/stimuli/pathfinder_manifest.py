@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from neurocircuit.checks import check_whole
 from neurocircuit.files import atomic
 from neurocircuit.stimuli.pathfinder import pathfinder_batch
-from neurocircuit.stimuli.pathfinder_settings import PathfinderSettings, check_whole
+from neurocircuit.stimuli.pathfinder_settings import PathfinderSettings
 from neurocircuit.versions import package_versions
 
 __all__ = ["PathfinderReport", "verify_pathfinder"]

@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from neurocircuit.stimuli.pathfinder_settings import check_whole
+from neurocircuit.checks import check_whole
 
 __all__ = ["WHITE", "Grey", "PathfinderFiles", "random_flip"]
 

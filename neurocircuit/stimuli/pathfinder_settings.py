@@ -10,9 +10,10 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from neurocircuit.checks import check_whole
 from neurocircuit.stimuli.pathfinder_templates import Geometry
 
-__all__ = ["DIFFICULTIES", "Negatives", "PathfinderSettings", "check_whole"]
+__all__ = ["DIFFICULTIES", "Negatives", "PathfinderSettings"]
 
 Negatives = Literal["published", "distance_matched"]
 
@@ -160,14 +161,6 @@ class PathfinderSettings:
     def scale(self) -> float:
         """Delivered pixels per drawn pixel."""
         return self.image_size / self.canvas_size
-
-
-def check_whole(name: str, value: object, least: int) -> None:
-    """Raise TypeError or ValueError unless a value is a whole number of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"`{name}` is {value!r}; it must be a whole number.")
-    if value < least:
-        raise ValueError(f"`{name}` is {value}; it must be at least {least}.")
 
 
 def _check_number(name: str, value: object, *, positive: bool) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Literal, get_args, get_type_hints
 
 import torch
 from torch import nn
 
+from neurocircuit.checks import check_whole
 from neurocircuit.errors import BackendUnavailableError
 
 __all__ = ["Precision", "TrainingConfig", "build_optimizer", "differing_fields", "learning_rate_at", "resolve_device"]
@@ -80,12 +81,12 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         for name in _COUNTS:
-            _check_count(name, getattr(self, name), 1)
+            self._check_whole(name, 1)
         for name in ("seed", "warmup_steps", "workers"):
-            _check_count(name, getattr(self, name), 0)
+            self._check_whole(name, 0)
         for name in ("evaluation_samples", "patience"):
             if getattr(self, name) is not None:
-                _check_count(name, getattr(self, name), 1)
+                self._check_whole(name, 1)
         self._check_choices()
         _check_number("learning_rate", self.learning_rate, self.learning_rate > 0, "above 0")
         _check_number("momentum", self.momentum, 0 <= self.momentum < 1, "at least 0 and below 1")
@@ -107,6 +108,10 @@ class TrainingConfig:
             if getattr(self, name) not in allowed:
                 raise ValueError(f"`{name}` is {getattr(self, name)!r}; it must be one of {', '.join(allowed)}.")
 
+    def _check_whole(self, name: str, least: int) -> None:
+        # Python's int, because JSON knows no other.
+        object.__setattr__(self, name, check_whole(name, getattr(self, name), least))
+
     def _check_schedule(self) -> None:
         # A configuration that comes back from a file has lists.
         object.__setattr__(self, "milestones", tuple(self.milestones))
@@ -121,13 +126,6 @@ class TrainingConfig:
             raise ValueError(
                 f"`warmup_steps` is {self.warmup_steps} but `steps` is {self.steps}; warm-up must end before training."
             )
-
-
-def _check_count(name: str, value: Any, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"`{name}` is {value!r}; it must be an integer.")
-    if value < least:
-        raise ValueError(f"`{name}` is {value}; it must be at least {least}.")
 
 
 def _check_number(name: str, value: float, allowed: bool, range_: str) -> None:

@@ -202,7 +202,7 @@ def test_a_variant_that_is_no_classifier_is_refused(variant):
 @pytest.mark.parametrize("value", [0, 2.0, True])
 def test_feedforward_sizes_are_whole_and_positive(argument, value):
     options = {"width": 2, "kernel_size": 3, argument: value}
-    with pytest.raises(ValueError, match=f"`{argument}` is {value}"):
+    with pytest.raises((TypeError, ValueError), match=f"`{argument}` is {value}"):
         FeedforwardClassifier(**options)
 
 
