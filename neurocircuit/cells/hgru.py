@@ -1,125 +1,46 @@
 """The horizontal gated recurrent unit (hGRU): the contextual circuit's recurrence with learned gates.
 
-One step goes from the drive X and the last states to the new ones. The element-wise equations are the three functions
-below; what a variant adds to them (kernels, batch norm, time gains) is a row of `FORMS`. How they follow from the
-circuit's differential equation is shown, and checked, in `neurocircuit.circuits.derivation`.
+One step goes from the drive X and the last states to the new ones. The equations are in
+`neurocircuit.cells.hgru_equations`; here is what they are applied to: kernels, gates, batch norms and their start.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Literal, NamedTuple, get_args
+from collections.abc import Iterator
+from typing import Literal, get_args
 
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from neurocircuit.cells.hgru_circuit import circuit_coefficients, circuit_laterals
+from neurocircuit.cells.hgru_equations import (
+    COEFFICIENTS,
+    FORMS,
+    LESIONS,
+    HGRUState,
+    InitialState,
+    Lesion,
+    Shunt,
+    UpdateOrder,
+    Variant,
+    excite,
+    inhibit,
+    mix,
+)
 from neurocircuit.cells.lateral import Convolution, LateralConv2d, Method
 from neurocircuit.checks import check_whole
 from neurocircuit.circuits import Circuit
-from neurocircuit.circuits.mely import TWO_POOL
-from neurocircuit.connectivity import Boundary, LateralKernel
+from neurocircuit.connectivity import Boundary
 
-__all__ = ["FORMS", "HGRUCell", "HGRUForm", "HGRUState", "InitialState", "Lesion", "Shunt", "UpdateOrder", "Variant"]
-
-Variant = Literal["paper", "batchnorm"]
-Shunt = Literal["h1", "h2"]
-UpdateOrder = Literal["simultaneous", "staggered"]
-InitialState = Literal["zeros", "xavier", "learned"]
-Lesion = Literal["additive", "multiplicative"]
-
-COEFFICIENTS = ("alpha", "mu", "gamma", "kappa", "omega")
-#: Coefficients that a lesion holds at zero, after the authors' scripts.
-LESIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"additive": ("mu", "kappa"), "multiplicative": ("alpha", "omega")}
-)
+__all__ = ["HGRUCell"]
 
 # Batch norm of the notebook: scale at the start, epsilon, momentum (torch's sense).
 _NORM_SCALE, _NORM_EPSILON, _NORM_MOMENTUM = 0.1, 1e-3, 0.1
 # Which of a step's four batch norms stands where.
 _GAIN, _INHIBITION, _MIX, _EXCITATION = range(4)
-
-
-class HGRUState(NamedTuple):
-    """The two populations, (batch, channel, y, x): input side H1 and output side H2."""
-
-    h1: torch.Tensor
-    h2: torch.Tensor
-
-
-@dataclass(frozen=True)
-class HGRUForm:
-    """What distinguishes the published forms of the cell.
-
-    Parameters
-    ----------
-    nonlinearity : callable
-        Zeta, applied to both stages.
-    rectified_inhibition : bool
-        Whether inhibition is kept from turning into excitation by a rectification of its own.
-    shared_kernel : bool
-        Whether one W serves inhibition and excitation.
-    norm : bool
-        Whether gates and pools pass a batch norm, four per time step.
-    time_gains : bool
-        Whether the output state is multiplied by a learned gain eta_t per time step.
-    gated : bool
-        Whether the gates are learned; otherwise they are constants.
-    """
-
-    nonlinearity: Callable[[torch.Tensor], torch.Tensor]
-    rectified_inhibition: bool
-    shared_kernel: bool
-    norm: bool
-    time_gains: bool
-    gated: bool
-
-
-#: The paper's hGRU, the batch-norm form of its PyTorch notebook, and the circuit's own recurrence without gates.
-FORMS: Mapping[str, HGRUForm] = MappingProxyType(
-    {
-        "paper": HGRUForm(torch.tanh, False, shared_kernel=True, norm=False, time_gains=True, gated=True),
-        "batchnorm": HGRUForm(torch.relu, True, shared_kernel=False, norm=True, time_gains=False, gated=True),
-        "circuit": HGRUForm(torch.relu, False, shared_kernel=False, norm=False, time_gains=False, gated=False),
-    }
-)
-
-
-def inhibit(
-    form: HGRUForm,
-    drive: torch.Tensor,
-    c1: torch.Tensor,
-    shunted: torch.Tensor,
-    alpha: torch.Tensor,
-    mu: torch.Tensor,
-) -> torch.Tensor:
-    """Return H1: the drive less its inhibition, subtractive (mu) and shunting (alpha times the shunted state)."""
-    inhibition = c1 * (alpha * shunted + mu)
-    if form.rectified_inhibition:
-        inhibition = torch.relu(inhibition)
-    return form.nonlinearity(drive - inhibition)
-
-
-def excite(
-    form: HGRUForm,
-    h1: torch.Tensor,
-    c2: torch.Tensor,
-    gamma: torch.Tensor,
-    kappa: torch.Tensor,
-    omega: torch.Tensor,
-) -> torch.Tensor:
-    """Return the candidate H2: linear in H1 (kappa) and its excitation (gamma), and their product (omega)."""
-    return form.nonlinearity(kappa * h1 + gamma * c2 + omega * h1 * c2)
-
-
-def mix(h2: torch.Tensor, candidate: torch.Tensor, gate: torch.Tensor) -> torch.Tensor:
-    """Return the new H2, ``(1 - gate) * h2 + gate * candidate``: the paper's convention, opposite to its code's."""
-    # Under autocast the gate may have a lower precision than the state.
-    return torch.lerp(h2.to(candidate.dtype), candidate, gate.to(candidate.dtype))
 
 
 class HGRUCell(nn.Module):
@@ -319,41 +240,21 @@ class HGRUCell(nn.Module):
 
         Raises
         ------
-        ValueError
+        TypeError, ValueError
             If the circuit is another one, a pool is lesioned, no step cancels both leaks, or another argument is not
             as described.
         """
         _check_choices(shunt=shunt, update=update)
         check_whole("channels", channels)
-        pools = {pool.name: pool.kernel for pool in circuit.pools}
-        if circuit.system != TWO_POOL:
-            raise ValueError(f"`circuit` is {circuit.name}; only the two-pool reduction has a gated form.")
-        inhibition, excitation = pools["pool_c1"], pools["pool_c2"]
-        if inhibition is None or excitation is None:
-            raise ValueError("`circuit` has a lesioned pool; give it a kernel, or lesion the cell.")
         if not 0 < mix_gate <= 1:
             raise ValueError(f"`mix_gate` is {mix_gate!r}; it must be above 0 and at most 1.")
-        p = circuit.parameters.as_floats()
-        leaks = {"epsilon**2/eta": p["epsilon"] ** 2 / p["eta"], "sigma**2/tau": p["sigma"] ** 2 / p["tau"]}
-        if not math.isclose(*leaks.values(), rel_tol=1e-12) or not p["epsilon"]:
-            raise ValueError(
-                f"`circuit` has the leaks {leaks} per ms; they must be equal and positive, so that one "
-                "step cancels both."
-            )
+        laterals = circuit_laterals(circuit, channels, method)
+        values = circuit_coefficients(circuit) | {"constant_mix": mix_gate}
         # Not by the constructor, whose cells start from random weights.
         cell = cls.__new__(cls)
         nn.Module.__init__(cell)
-        laterals = (_lateral(kernel, channels, method) for kernel in (inhibition, excitation))
         cell._build("circuit", channels, 1, *laterals, shunt=shunt, update=update)
         cell.double()
-        # The leak divides what drives each population; sigma**2/tau equal to epsilon**2/eta, but not sigma to epsilon.
-        values = {
-            "drive_gain": p["drive_gain"] / p["epsilon"] ** 2,
-            "alpha": p["alpha"] / p["epsilon"] ** 2,
-            "mu": p["mu"] / p["epsilon"] ** 2,
-            "gamma": p["gamma"] / p["sigma"] ** 2,
-            "constant_mix": mix_gate,
-        }
         with torch.no_grad():
             for name, value in values.items():
                 getattr(cell, name).fill_(value)
@@ -501,14 +402,6 @@ class HGRUCell(nn.Module):
                 f"`steps` is {count}; this cell has {what} for {self.steps} time steps. Use 1 to {self.steps}, or make "
                 f"the cell with steps={count}."
             )
-
-
-def _lateral(kernel: LateralKernel, channels: int, method: Method) -> LateralConv2d:
-    """Return the convolution with the kernel of a pool, in float64."""
-    weights = torch.from_numpy(kernel.as_kernel(channels))
-    lateral = LateralConv2d(channels, weights.shape[-1], boundary=kernel.boundary, method=method).double()
-    lateral.load_state_dict({"weight": weights})
-    return lateral
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reference_hgru import batchnorm, convolve, paper
 
 from neurocircuit.cells import FORMS, HGRUCell, HGRUState
-from neurocircuit.cells.hgru import COEFFICIENTS, LESIONS
+from neurocircuit.cells.hgru_equations import COEFFICIENTS, LESIONS
 from neurocircuit.circuits import default_excitation, default_inhibition, mely_circuit, two_pool_circuit
 from neurocircuit.connectivity import Annulus, Box, circulant_gaussian
 
