@@ -70,54 +70,72 @@ def simulate_brunel(
     check_seed(seed)
     values = parameters.as_floats()
     _check_step(step, values)
-    n_exc, n_units = int(parameters.n_exc), int(parameters.n_exc + parameters.n_inh)
     rng = np.random.default_rng(seed)
+    time, unit = run_once(lambda: _build(parameters, step, rng), _read, settle + duration, device, seed)
+    attributes = {"seed": seed, "device": device, "step_ms": step, "settle_ms": settle, "duration_ms": duration}
+    return _labelled(parameters, time, unit, settle, duration).assign_attrs(
+        circuit=BRUNEL.name,
+        equations=BRUNEL.text.strip(),
+        parameters=json.dumps(values),
+        **attributes,
+        versions=json.dumps(package_versions()),
+    )
 
-    def build() -> tuple[Any, Any]:
-        neurons = brian2.NeuronGroup(
-            n_units,
-            BRUNEL.brian(),
-            threshold=f"v > {values['threshold']!r}",
-            reset=f"v = {values['reset']!r}",
-            refractory=parameters.refractory,
-            method="exact",
-            dt=step * ms,
-            name="neurons",
-            namespace={},
+
+def _sizes(parameters: BrunelParameters) -> tuple[int, int]:
+    """Return the number of excitatory units, and of all."""
+    return int(parameters.n_exc), int(parameters.n_exc + parameters.n_inh)
+
+
+def _build(parameters: BrunelParameters, step: float, rng: np.random.Generator) -> tuple[Any, Any]:
+    """Return the network, and its monitor of spikes."""
+    (n_exc, n_units), values = _sizes(parameters), parameters.as_floats()
+    neurons = brian2.NeuronGroup(
+        n_units,
+        BRUNEL.brian(),
+        threshold=f"v > {values['threshold']!r}",
+        reset=f"v = {values['reset']!r}",
+        refractory=parameters.refractory,
+        method="exact",
+        dt=step * ms,
+        name="neurons",
+        namespace={},
+    )
+    neurons.tau_m = parameters.tau_m
+    neurons.v = rng.uniform(values["reset"], values["threshold"], n_units)
+    external = brian2.PoissonInput(
+        neurons, "v", int(parameters.in_exc), parameters.external_rate * Hz, weight=parameters.jump
+    )
+    wiring = []
+    for name, first, size, inputs, jump in (
+        ("exc", 0, n_exc, int(parameters.in_exc), parameters.jump),
+        ("inh", n_exc, n_units - n_exc, int(parameters.in_inh), -parameters.g * parameters.jump),
+    ):
+        synapses = brian2.Synapses(
+            neurons, neurons, on_pre=f"v_post += {jump!r}", delay=parameters.delay, dt=step * ms, name=name
         )
-        neurons.tau_m = parameters.tau_m
-        neurons.v = rng.uniform(values["reset"], values["threshold"], n_units)
-        external = brian2.PoissonInput(
-            neurons, "v", int(parameters.in_exc), parameters.external_rate * Hz, weight=parameters.jump
-        )
-        wiring = []
-        for name, first, size, inputs, jump in (
-            ("exc", 0, n_exc, int(parameters.in_exc), parameters.jump),
-            ("inh", n_exc, n_units - n_exc, int(parameters.in_inh), -parameters.g * parameters.jump),
-        ):
-            synapses = brian2.Synapses(
-                neurons, neurons, on_pre=f"v_post += {jump!r}", delay=parameters.delay, dt=step * ms, name=name
-            )
-            source = fixed_in_degree(rng, n_units, size, inputs)
-            synapses.connect(i=first + source.ravel(), j=np.repeat(np.arange(n_units), inputs))
-            wiring.append(synapses)
-        spikes = brian2.SpikeMonitor(neurons, name="spikes")
-        return brian2.Network(neurons, external, *wiring, spikes), spikes
+        source = fixed_in_degree(rng, n_units, size, inputs)
+        synapses.connect(i=first + source.ravel(), j=np.repeat(np.arange(n_units), inputs))
+        wiring.append(synapses)
+    spikes = brian2.SpikeMonitor(neurons, name="spikes")
+    return brian2.Network(neurons, external, *wiring, spikes), spikes
 
-    def read(spikes: Any) -> tuple[Any, Any]:
-        return np.asarray(spikes.t / ms), np.asarray(spikes.i)
 
-    time, unit = run_once(build, read, settle + duration, device, seed)
+def _read(spikes: Any) -> tuple[Any, Any]:
+    """Return time in ms and unit of every spike."""
+    return np.asarray(spikes.t / ms), np.asarray(spikes.i)
+
+
+def _labelled(parameters: BrunelParameters, time: Any, unit: Any, settle: float, duration: float) -> xr.Dataset:
+    """Return the spikes, and the rates that follow from those after `settle`."""
+    n_exc, n_units = _sizes(parameters)
     measured = time >= settle
     bins = np.arange(0.0, duration + BIN / 2, BIN)
     counts, _ = np.histogram(time[measured] - settle, bins)
+    rate = np.bincount(unit[measured], minlength=n_units) / duration * 1e3
     return xr.Dataset(
         {
-            "rate": (
-                "unit",
-                np.bincount(unit[measured], minlength=n_units) / duration * 1e3,
-                {"units": "Hz", "long_name": "firing rate"},
-            ),
+            "rate": ("unit", rate, {"units": "Hz", "long_name": "firing rate"}),
             "population_rate": (
                 "time",
                 counts / (n_units * BIN) * 1e3,
@@ -127,17 +145,6 @@ def simulate_brunel(
             "spike_unit": ("spike", unit, {"long_name": "unit that fired"}),
         },
         {"time": ("time", settle + bins[:-1], {"units": "ms"}), "excitatory": ("unit", np.arange(n_units) < n_exc)},
-        {
-            "circuit": BRUNEL.name,
-            "equations": BRUNEL.text.strip(),
-            "parameters": json.dumps(values),
-            "seed": seed,
-            "device": device,
-            "step_ms": step,
-            "settle_ms": settle,
-            "duration_ms": duration,
-            "versions": json.dumps(package_versions()),
-        },
     )
 
 
