@@ -31,7 +31,8 @@ from neurocircuit.analysis.context import (
     context_rows,
     direction_similarity,
 )
-from neurocircuit.analysis.ctrnn_training import FRESH_TRIALS, check_channels
+from neurocircuit.analysis.ctrnn_outputs import check_channels
+from neurocircuit.analysis.ctrnn_recipes import FRESH_TRIALS
 from neurocircuit.analysis.currents import ei_balance, ei_currents
 from neurocircuit.analysis.exact_networks import context_integrator, rank_one_network
 from neurocircuit.analysis.fixed_points import distinct_points, find_fixed_points, sample_starts

@@ -19,8 +19,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from neurocircuit import cli
+from neurocircuit.analysis.ctrnn_recipes import CTRNNRecipe, named_recipe, quick_recipe
 from neurocircuit.analysis.ctrnn_sweep import run_sweep, sweep_map, sweep_points
-from neurocircuit.analysis.ctrnn_training import CTRNNRecipe, named_recipe, quick_recipe
 from neurocircuit.errors import BackendUnavailableError
 from neurocircuit.plotting import style
 from neurocircuit.plotting.ctrnn import plot_sweep

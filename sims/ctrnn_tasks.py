@@ -21,16 +21,9 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from neurocircuit import cli
-from neurocircuit.analysis.ctrnn_training import (
-    CTRNN_RECIPES,
-    FRESH_TRIALS,
-    CTRNNRecipe,
-    TrainedTask,
-    named_recipe,
-    network_outputs,
-    quick_recipe,
-    train_task,
-)
+from neurocircuit.analysis.ctrnn_outputs import network_outputs
+from neurocircuit.analysis.ctrnn_recipes import CTRNN_RECIPES, FRESH_TRIALS, CTRNNRecipe, named_recipe, quick_recipe
+from neurocircuit.analysis.ctrnn_training import TrainedTask, train_task
 from neurocircuit.analysis.task_curves import TaskCurves, curve_trials, task_curves
 from neurocircuit.circuits.rate_network import RateNetwork
 from neurocircuit.plotting import plot_learning_curves, style
@@ -246,36 +239,6 @@ def verdicts(rows: list[Row], recipe: CTRNNRecipe, curves: TaskCurves) -> dict[s
     return checks
 
 
-def curve_tables(curves: TaskCurves) -> dict[str, list[Row]]:
-    """Return the fits, and the comparison with the ideal observer, as tables."""
-    tables = {
-        "psychometric": [{"series": label} | fit.row() for label, fit in curves.psychometric.items()],
-        "ideal": list(curves.ideal),
-    }
-    return {name: rows for name, rows in tables.items() if rows}
-
-
-def curve_data(curves: TaskCurves) -> xr.Dataset:
-    """Return reaction times and choices over series and level."""
-    times = [one.expand_dims(series=[label]) for label, one in curves.chronometric.items()]
-    choices = [
-        xr.Dataset(
-            {
-                "positive_choices": ("level_signed", fit.positive),
-                "trials": ("level_signed", fit.trials),
-                "fitted": ("level_signed", fit.curve(fit.level), {"units": "1"}),
-            },
-            {"level_signed": fit.level},
-        ).expand_dims(series=[label])
-        for label, fit in curves.psychometric.items()
-    ]
-    return xr.merge([*map(_joined, filter(None, (times, choices)))], join="outer", compat="no_conflicts")
-
-
-def _joined(parts: list[xr.Dataset]) -> xr.Dataset:
-    return xr.concat(parts, "series", join="outer")
-
-
 def run(config: Config) -> int:
     """Train, test, draw and check; return the exit code."""
     recipe, seed = config.recipe(), config.seed[0]
@@ -291,9 +254,9 @@ def run(config: Config) -> int:
     figures = {"trials": figure, "learning": plot_learning(found, bool(recipe.hard)), "curves": plot_curves(curves)}
     written = [write_netcdf(shown.assign_attrs(seed=seed), config.folder / "trials.nc")]
     if curves.psychometric:
-        written.append(write_netcdf(curve_data(curves).assign_attrs(seed=seed), config.folder / "curves.nc"))
+        written.append(write_netcdf(curves.to_dataset().assign_attrs(seed=seed), config.folder / "curves.nc"))
     written += [cli.save_figure(one, config.folder / f"{name}.png") for name, one in figures.items() if one is not None]
-    tables = {"accuracy": rows} | curve_tables(curves)
+    tables = {"accuracy": rows} | curves.tables()
     for place in (config.folder, *([config.tables] if config.tables else [])):
         save_tables(place, f"ctrnn_{config.task}", tables, seed=None, trials=count, seeds=config.seed)
     # A quick run has learned nothing that could be checked.

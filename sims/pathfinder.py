@@ -24,10 +24,7 @@ from matplotlib.figure import Figure
 
 from neurocircuit import cli
 from neurocircuit.analysis.pathfinder import (
-    FRESH_SEED,
     PATHFINDER_MODELS,
-    PATHFINDER_RECIPES,
-    PathfinderRecipe,
     accuracy_by_path_length,
     accuracy_by_steps,
     build_network,
@@ -36,6 +33,7 @@ from neurocircuit.analysis.pathfinder import (
     load_network,
     train_network,
 )
+from neurocircuit.analysis.pathfinder_recipes import FRESH_SEED, PATHFINDER_RECIPES, PathfinderRecipe
 from neurocircuit.networks import HGRUClassifier, count_parameters
 from neurocircuit.plotting import (
     plot_accuracy,

@@ -17,7 +17,8 @@ import tyro
 from matplotlib.figure import Figure
 
 from neurocircuit import cli
-from neurocircuit.analysis.ctrnn_training import CTRNNRecipe, train_task
+from neurocircuit.analysis.ctrnn_recipes import CTRNNRecipe
+from neurocircuit.analysis.ctrnn_training import train_task
 from neurocircuit.analysis.spiking_transfer import TransferResult, transfer_experiment
 from neurocircuit.circuits import RateNetwork
 from neurocircuit.networks import CTRNNSettings, run_network

@@ -2,18 +2,10 @@
 
 from neurocircuit.analysis.chronometric import above_ideal, chronometric
 from neurocircuit.analysis.context import CONTEXTS, ContextDynamics, context_dynamics, context_psychometrics
+from neurocircuit.analysis.ctrnn_outputs import network_outputs
+from neurocircuit.analysis.ctrnn_recipes import CTRNN_RECIPES, FRESH_TRIALS, CTRNNRecipe
 from neurocircuit.analysis.ctrnn_sweep import SweepPoint, run_sweep, sweep_map, sweep_points
-from neurocircuit.analysis.ctrnn_training import (
-    CTRNN_RECIPES,
-    FRESH_TRIALS,
-    CTRNNRecipe,
-    TrainedTask,
-    build_ctrnn,
-    iterations_to,
-    load_trained,
-    network_outputs,
-    train_task,
-)
+from neurocircuit.analysis.ctrnn_training import TrainedTask, build_ctrnn, iterations_to, load_trained, train_task
 from neurocircuit.analysis.currents import ei_balance, ei_currents, paradoxical_effect
 from neurocircuit.analysis.evidence import input_gradient, occlusion_map
 from neurocircuit.analysis.exact_networks import GROUPS, RankOne, context_integrator, rank_one_network
@@ -29,10 +21,7 @@ from neurocircuit.analysis.marker_distance import (
     marker_distance_score,
 )
 from neurocircuit.analysis.pathfinder import (
-    FRESH_SEED,
     PATHFINDER_MODELS,
-    PATHFINDER_RECIPES,
-    PathfinderRecipe,
     accuracy_by_path_length,
     accuracy_by_steps,
     build_network,
@@ -41,6 +30,7 @@ from neurocircuit.analysis.pathfinder import (
     load_network,
     train_network,
 )
+from neurocircuit.analysis.pathfinder_recipes import FRESH_SEED, PATHFINDER_RECIPES, PathfinderRecipe
 from neurocircuit.analysis.photograph import dominant_orientation, photograph_experiment
 from neurocircuit.analysis.psychometric import PsychometricFit, cumulative_gaussian, fit_psychometric
 from neurocircuit.analysis.selectivity import (

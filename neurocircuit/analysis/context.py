@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from neurocircuit.analysis.ctrnn_training import check_channels
+from neurocircuit.analysis.ctrnn_outputs import check_channels
 from neurocircuit.analysis.fixed_points import distinct_points, find_fixed_points, sample_starts
 from neurocircuit.analysis.linearisation import Linearisation, LineAttractor, line_attractor, linearise
 from neurocircuit.analysis.psychometric import PsychometricFit, fit_psychometric

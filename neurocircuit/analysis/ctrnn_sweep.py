@@ -15,14 +15,9 @@ import joblib
 import torch
 import xarray as xr
 
-from neurocircuit.analysis.ctrnn_training import (
-    FRESH_TRIALS,
-    CTRNNRecipe,
-    build_ctrnn,
-    network_outputs,
-    recipe_description,
-    train_task,
-)
+from neurocircuit.analysis.ctrnn_outputs import network_outputs
+from neurocircuit.analysis.ctrnn_recipes import FRESH_TRIALS, CTRNNRecipe, recipe_description
+from neurocircuit.analysis.ctrnn_training import build_ctrnn, train_task
 from neurocircuit.errors import NonFiniteError
 from neurocircuit.files import atomic
 from neurocircuit.tables import Row

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurocircuit.analysis.ctrnn_training import network_outputs
+from neurocircuit.analysis.ctrnn_outputs import network_outputs
 from neurocircuit.circuits.perturbation import Lesion, Perturbation, chosen_units
 from neurocircuit.circuits.rate_network import RateNetwork
 from neurocircuit.intervals import accuracy_interval

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import xarray as xr
 
-from neurocircuit.analysis.ctrnn_training import FRESH_TRIALS, check_channels, network_outputs
+from neurocircuit.analysis.ctrnn_outputs import check_channels, network_outputs
+from neurocircuit.analysis.ctrnn_recipes import FRESH_TRIALS
 from neurocircuit.circuits.rate_network import RateNetwork
 from neurocircuit.circuits.spiking import transfer
 from neurocircuit.simulation.spiking import SCALINGS, scaling_search, simulate_spiking

@@ -61,6 +61,31 @@ class TaskCurves:
     ideal: tuple[Row, ...]
     """Accuracy at every level of the series that count beside that of the ideal observer; see `above_ideal`."""
 
+    def tables(self) -> dict[str, list[Row]]:
+        """Return the fits, and the comparison with the ideal observer, as tables; none that would be empty."""
+        found = {
+            "psychometric": [{"series": label} | fit.row() for label, fit in self.psychometric.items()],
+            "ideal": list(self.ideal),
+        }
+        return {name: rows for name, rows in found.items() if rows}
+
+    def to_dataset(self) -> xr.Dataset:
+        """Return reaction times over ``series`` and ``level``, and choices over ``series`` and ``level_signed``."""
+        times = [one.expand_dims(series=[label]) for label, one in self.chronometric.items()]
+        choices = [
+            xr.Dataset(
+                {
+                    "positive_choices": ("level_signed", fit.positive),
+                    "trials": ("level_signed", fit.trials),
+                    "fitted": ("level_signed", fit.curve(fit.level), {"units": "1"}),
+                },
+                {"level_signed": fit.level},
+            ).expand_dims(series=[label])
+            for label, fit in self.psychometric.items()
+        ]
+        parts = [xr.concat(each, "series", join="outer") for each in (times, choices) if each]
+        return xr.merge(parts, join="outer", compat="no_conflicts")
+
 
 def curve_trials(task: Task, n: int, seed: int, step: float) -> Trials:
     """Draw trials for curves: of context-dependent integration at `TEST_COHERENCES`, else as the task draws them."""

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+from neurocircuit.analysis.ctrnn_recipes import CTRNN_RECIPES
 from neurocircuit.analysis.ctrnn_sweep import SweepPoint, run_sweep, sweep_map, sweep_points
-from neurocircuit.analysis.ctrnn_training import CTRNN_RECIPES
 from neurocircuit.errors import NonFiniteError
 from neurocircuit.training import TrainingConfig
 

@@ -7,19 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from neurocircuit.analysis.ctrnn_training import (
+from neurocircuit.analysis.ctrnn_outputs import check_channels, network_outputs
+from neurocircuit.analysis.ctrnn_recipes import (
     CTRNN_RECIPES,
     FRESH_TRIALS,
-    build_ctrnn,
-    check_channels,
-    iterations_to,
-    load_trained,
     named_recipe,
-    network_outputs,
     quick_recipe,
     recipe_description,
-    train_task,
 )
+from neurocircuit.analysis.ctrnn_training import build_ctrnn, iterations_to, load_trained, train_task
 from neurocircuit.circuits.rate_network import RateNetwork
 from neurocircuit.connectivity import spectral_radius
 from neurocircuit.networks import CTRNN, CTRNNSettings
@@ -144,7 +140,7 @@ def test_trials_of_another_step_are_refused(trained):
 def test_outputs_do_not_depend_on_how_many_trials_are_run_at_once(trained, monkeypatch):
     trials = SMALL.task.sample(23, 1, 5.0)
     whole = network_outputs(trained.network, trials)
-    monkeypatch.setattr("neurocircuit.analysis.ctrnn_training._CHUNK", 4)
+    monkeypatch.setattr("neurocircuit.analysis.ctrnn_outputs._CHUNK", 4)
     np.testing.assert_allclose(network_outputs(trained.network, trials), whole, rtol=0, atol=1e-12)
 
 

@@ -7,7 +7,8 @@ import pytest
 import xarray as xr
 from PIL import Image
 
-from neurocircuit.analysis.ctrnn_training import CTRNN_RECIPES, FRESH_TRIALS, build_ctrnn, quick_recipe
+from neurocircuit.analysis.ctrnn_recipes import CTRNN_RECIPES, FRESH_TRIALS, quick_recipe
+from neurocircuit.analysis.ctrnn_training import build_ctrnn
 from neurocircuit.circuits.rate_network import RateNetwork
 
 

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 from PIL import Image
 
-from neurocircuit.analysis.pathfinder import FRESH_SEED
+from neurocircuit.analysis.pathfinder_recipes import FRESH_SEED
 
 SCRIPT = Path(__file__).parents[2] / "sims" / "pathfinder.py"
 
