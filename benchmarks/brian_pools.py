@@ -34,14 +34,16 @@ import numpy as np
 import tyro
 from brian2 import ms
 from brian2.devices.device import get_device
-from harness import Row, Table, check_equal, print_table, save_tables
+from harness import Row, check_equal, print_table, save_tables
+from mely_case import MelyCase
 
-from neurocircuit import PoolSizes, cli, mely_circuit
+from neurocircuit import PoolSizes, cli
 from neurocircuit.circuits import Circuit
 from neurocircuit.connectivity import Annulus
 from neurocircuit.connectivity.kernels import axis_sources
 from neurocircuit.simulation.brian import LINKS_PER_PASS, brian_device
 from neurocircuit.simulation.brian_pools import build_network
+from neurocircuit.tables import Table
 
 STEP = 1 * ms
 SEED = 0
@@ -60,22 +62,8 @@ class Config:
     """One small comparison, compiled without optimisation, to see that it runs; the times mean nothing."""
 
 
-@dataclass(frozen=True)
-class Case:
-    """One size of the problem."""
-
-    channels: int
-    field: int
-    sizes: PoolSizes
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Shape of the field, (channel, y, x)."""
-        return self.channels, self.field, self.field
-
-    def circuit(self) -> Circuit:
-        """Return the four-pool circuit."""
-        return mely_circuit(self.channels, sizes=self.sizes)
+class Case(MelyCase):
+    """One size of the problem, and the builders of its networks."""
 
     def fast(self, circuit: Circuit | None = None, links: int = LINKS_PER_PASS["cpp"]) -> Build:
         """Return the builder of the library's fast form."""
@@ -87,7 +75,9 @@ class Case:
 
     def _builder(self, circuit: Circuit, *, explicit: bool, links: int) -> Build:
         def build(clock: Any) -> tuple[Any, list[Any]]:
-            return build_network(circuit, self.shape, clock, method="euler", explicit=explicit, links_per_pass=links)
+            return build_network(
+                circuit, self.shape, clock, method="euler", staggered=False, explicit=explicit, links_per_pass=links
+            )
 
         return build
 

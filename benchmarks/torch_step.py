@@ -40,8 +40,9 @@ import torch.nn.functional as F
 import tyro
 from brian2 import ms
 from harness import Row, check_equal, median_times, peak_growth, print_table, save_tables
+from mely_case import MelyCase
 
-from neurocircuit import PoolSizes, cli, mely_circuit, simulate
+from neurocircuit import PoolSizes, cli, simulate
 from neurocircuit.circuits import Circuit
 from neurocircuit.connectivity import ChannelMixing, LateralKernel, as_operator, box_sum
 from neurocircuit.equations import compile_step
@@ -66,29 +67,21 @@ class Config:
 
 
 @dataclass(frozen=True)
-class Case:
-    """One size of the problem."""
+class Case(MelyCase):
+    """One size of the problem, for some stimuli at once."""
 
-    stimuli: int
-    channels: int
-    field: int
-    sizes: PoolSizes
-
-    def circuit(self) -> Circuit:
-        """Return the four-pool circuit."""
-        return mely_circuit(self.channels, sizes=self.sizes)
+    stimuli: int = 1
 
     def drive(self) -> torch.Tensor:
         """Return a random drive."""
-        shape = (self.stimuli, self.channels, self.field, self.field)
-        return torch.from_numpy(np.random.default_rng(SEED).random(shape))
+        return torch.from_numpy(np.random.default_rng(SEED).random((self.stimuli, *self.shape)))
 
 
 def main(config: Config) -> None:
     """Run every comparison, print the tables and write them."""
     cli.check_output_folder(config.output)
     channels, repeats = (3, 1) if config.quick else (25, 5)
-    published = Case(2, channels, 11, PoolSizes(1, 3, 9)) if config.quick else Case(10, channels, 51, PoolSizes())
+    published = Case(channels, 11, PoolSizes(1, 3, 9), 2) if config.quick else Case(channels, 51, PoolSizes(), 10)
     far_field, far = (21, (9, 21)) if config.quick else (101, (9, 15, 21, 29, 41, 51, 61))
     fields = (7, 15) if config.quick else (25, 51, 75, 101, 151, 201)
     box = 5 if config.quick else 29
@@ -98,10 +91,10 @@ def main(config: Config) -> None:
             "published": [compare(published, repeats, steps) | roofline(published, repeats, steps)],
             "parts": parts(published, repeats),
             "pool_size": [
-                {"far_pool": size} | compare(Case(1, channels, far_field, PoolSizes(1, 3, size)), repeats, steps)
+                {"far_pool": size} | compare(Case(channels, far_field, PoolSizes(1, 3, size)), repeats, steps)
                 for size in far
             ],
-            "field_size": [compare(Case(1, channels, n, published.sizes), repeats, steps) for n in fields],
+            "field_size": [compare(Case(channels, n, published.sizes), repeats, steps) for n in fields],
             "box_sum": [box_sums(channels, n, box, repeats) for n in fields],
         }
     for name, rows in tables.items():

@@ -1,8 +1,8 @@
 """From the two-pool circuit to the hGRU, one line of algebra at a time, and a check of every line.
 
 Every line is written by hand in `neurocircuit.circuits.derivation_lines`, after Linsley et al. (2018). `LINKS` sets
-each against what the library computes from the circuit's own equation text, so that the two sides have nothing in common
-but the parameters and the pools.
+each against what the library computes from the circuit's own equation text, so that the two sides have nothing in
+common but the parameters and the pools.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from neurocircuit.simulation import cuda
 from neurocircuit.simulation.brian_pools import build_network
 from neurocircuit.simulation.problem import FloatArray, Problem, Trajectory, non_finite_error
 
-__all__ = ["LINKS_PER_PASS", "brian_device", "compiler_problem", "generate", "run"]
+__all__ = ["LINKS_PER_PASS", "brian_device", "compile_program", "compiler_problem", "generate", "run"]
 
 # See build_network: a CPU's cache limits how many index arrays are read at once, a GPU's does not.
 LINKS_PER_PASS = {"numpy": 64, "cython": 5, "cpp": 5, "cuda": 32}
@@ -94,13 +94,7 @@ def _run_standalone(
     with tempfile.TemporaryDirectory(prefix="neurocircuit_") as directory, brian_device(device, directory):
         model = _build(problem, device, pools)
         _advance(problem, model)
-        try:
-            get_device().build(directory=directory, compile=True, run=False, clean=False)
-        except (RuntimeError, OSError) as error:
-            raise BackendUnavailableError(
-                f"`device` is {device!r}, but its program did not compile: {error}. A C++ compiler and make are needed "
-                "(on Debian: apt install g++ make)."
-            ) from error
+        compile_program(device, directory, run=False)
         for parameters, item in stimuli:
             get_device().run(run_args=_arguments(problem, model, parameters, item))
             yield _read(problem, model)
@@ -162,6 +156,24 @@ def _read(problem: Problem, model: _Model) -> Trajectory:
             raise non_finite_error(problem, name, problem.steps)
         final[name] = last[None]
     return Trajectory(samples, final)
+
+
+def compile_program(device: str, directory: str, *, run: bool) -> None:
+    """Compile the program that Brian2 has written into a directory, and run it if asked.
+
+    Raises
+    ------
+    BackendUnavailableError
+        If it does not compile or run.
+    """
+    try:
+        get_device().build(directory=directory, compile=True, run=run, clean=False)
+    except (RuntimeError, OSError) as error:
+        what = "compile or run" if run else "compile"
+        raise BackendUnavailableError(
+            f"`device` is {device!r}, but its program did not {what}: {error}. A C++ compiler and make are needed (on "
+            "Debian: apt install g++ make)."
+        ) from error
 
 
 @contextmanager

@@ -12,9 +12,8 @@ import numpy as np
 from brian2 import ms
 from brian2.devices.device import get_device, runtime_device
 
-from neurocircuit.errors import BackendUnavailableError
 from neurocircuit.simulation import cuda
-from neurocircuit.simulation.brian import brian_device
+from neurocircuit.simulation.brian import brian_device, compile_program
 
 __all__ = ["ONE_RUN_DEVICES", "check_device", "check_seed", "check_time", "generate_once", "run_once"]
 
@@ -60,13 +59,7 @@ def run_once(
     with folder as directory, quiet, _same_random_numbers(), brian_device(device, directory):
         objects = _prepare(build, duration, seed)
         if device in ("cpp", "cuda"):
-            try:
-                get_device().build(directory=directory, compile=True, run=True, clean=False)
-            except (RuntimeError, OSError) as error:
-                raise BackendUnavailableError(
-                    f"`device` is {device!r}, but its program did not compile or run: {error}. A C++ compiler and make "
-                    "are needed (on Debian: apt install g++ make)."
-                ) from error
+            compile_program(device, directory, run=True)
         return read(objects)
 
 

@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from small_networks import interrupted
 
 from neurocircuit.analysis.ctrnn_recipes import CTRNN_RECIPES
 from neurocircuit.analysis.ctrnn_sweep import SweepPoint, run_sweep, sweep_map, sweep_points
@@ -75,19 +76,7 @@ LONG = RECIPE.with_training(steps=300, checkpoint_every=20)
 
 
 def test_a_sweep_that_was_interrupted_goes_on_to_the_same_rows(swept, tmp_path, monkeypatch):
-    calls, sample = 0, type(RECIPE.task).sample
-
-    def interrupted(*args, **kwargs):
-        nonlocal calls
-        calls += 1
-        if calls == 50:
-            raise KeyboardInterrupt
-        return sample(*args, **kwargs)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(type(RECIPE.task), "sample", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            run_sweep(POINTS, RECIPE, tmp_path, trials=50)
+    interrupted(monkeypatch, RECIPE.task, 50, lambda: run_sweep(POINTS, RECIPE, tmp_path, trials=50))
     done = [point for point in POINTS if (point.folder(tmp_path) / "row.json").exists()]
     assert 0 < len(done) < len(POINTS)
     before = files(done[0].folder(tmp_path))

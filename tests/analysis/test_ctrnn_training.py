@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from small_networks import interrupted
 
 from neurocircuit.analysis.ctrnn_outputs import check_channels, network_outputs
 from neurocircuit.analysis.ctrnn_recipes import (
@@ -70,20 +71,8 @@ def test_a_finished_run_is_only_reported_and_an_interrupted_one_ends_alike(train
     again = train_task(SMALL, 0, trained.training.folder, resume=True)
     assert again.training == trained.training
     np.testing.assert_array_equal(again.network.weights, trained.network.weights)
-    calls, sample = 0, type(SMALL.task).sample
-
-    def interrupted(*args, **kwargs):
-        nonlocal calls
-        calls += 1
-        if calls == 60:
-            raise KeyboardInterrupt
-        return sample(*args, **kwargs)
-
     often = SMALL.with_training(checkpoint_every=7)
-    with monkeypatch.context() as patch:
-        patch.setattr(type(SMALL.task), "sample", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            train_task(often, 0, tmp_path)
+    interrupted(monkeypatch, SMALL.task, 60, lambda: train_task(often, 0, tmp_path))
     assert not (tmp_path / "network.safetensors").exists()
     resumed = train_task(often, 0, tmp_path, resume=True)
     assert resumed.criterion_step == trained.criterion_step

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_networks import random_network
 
 from neurocircuit.analysis.exact_networks import rank_one_network
 from neurocircuit.analysis.fixed_points import distinct_points, find_fixed_points, rate_of_change, sample_starts
@@ -12,23 +13,10 @@ from neurocircuit.circuits.rate_network import RateNetwork
 from neurocircuit.networks import run_network
 
 
-def random_network(rng, n=7, form="current", activation="tanh", gain=0.9):
-    return RateNetwork(
-        weights=gain * rng.standard_normal((n, n)) / np.sqrt(n),
-        input_weights=rng.standard_normal((n, 2)),
-        output_weights=np.zeros((1, n)),
-        bias=rng.standard_normal(n),
-        tau=rng.uniform(5, 30, n),
-        step=1.0,
-        form=form,
-        activation=activation,
-    )
-
-
 @pytest.mark.parametrize("form", ["current", "rate"])
 @pytest.mark.parametrize("activation", ["sigmoid", "relu", "tanh", "softplus"])
 def test_the_rate_of_change_is_that_of_a_step_of_the_network(rng, form, activation):
-    network = random_network(rng, form=form, activation=activation).replace(start=rng.uniform(0, 1, 7))
+    network = random_network(rng, 7, gain=0.9, form=form, activation=activation).replace(start=rng.uniform(0, 1, 7))
     inputs = rng.standard_normal(2)
     found = rate_of_change(network)(torch.tensor(network.start), torch.as_tensor(inputs)).numpy()
     states = run_network(network, inputs[None, None]).states[0]
@@ -63,7 +51,7 @@ def test_newton_alone_also_finds_them(rng):
 @given(st.sampled_from(["current", "rate"]), st.sampled_from(["sigmoid", "tanh", "softplus"]), st.integers(0, 1000))
 def test_the_network_rests_at_what_is_called_a_fixed_point(form, activation, seed):
     rng = np.random.default_rng(seed)
-    network, inputs = random_network(rng, form=form, activation=activation), rng.standard_normal(2)
+    network, inputs = random_network(rng, 7, gain=0.9, form=form, activation=activation), rng.standard_normal(2)
     found = find_fixed_points(network, rng.uniform(0, 1, (3, 7)), inputs, iterations=50)
     for state, kind, q, residual in zip(found.state.values, found.kind.values, found.q, found.residual, strict=True):
         states = run_network(network.replace(start=state), np.tile(inputs, (1, 1, 1))).states[0]
@@ -138,7 +126,7 @@ def test_starts_come_from_the_trajectories(rng):
 def test_wrong_arguments_are_refused(rng, change, message):
     arguments = {"starts": np.zeros((2, 7)), **change}
     with pytest.raises(ValueError, match=message):
-        find_fixed_points(random_network(rng), **arguments)
+        find_fixed_points(random_network(rng, 7, gain=0.9), **arguments)
 
 
 @pytest.mark.parametrize(

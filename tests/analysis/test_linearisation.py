@@ -1,8 +1,11 @@
 """Jacobians, spectra, line attractors and selection vectors against closed forms."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
+from small_networks import random_network
 
 from neurocircuit.analysis.exact_networks import rank_one_network
 from neurocircuit.analysis.linearisation import line_attractor, linearise
@@ -16,28 +19,14 @@ SLOPES = {
     "softplus": lambda a: 1 / (1 + np.exp(-a)),
 }
 
-
-def random_network(rng, form="current", activation="sigmoid", n=20, gain=1.5):
-    return RateNetwork(
-        weights=gain * rng.standard_normal((n, n)) / np.sqrt(n),
-        input_weights=rng.standard_normal((n, 3)),
-        output_weights=np.zeros((1, n)),
-        bias=rng.standard_normal(n),
-        tau=rng.uniform(5, 30, n),
-        step=1.0,
-        form=form,
-        activation=activation,
-    )
+twenty_units = partial(random_network, n=20, gain=1.5, inputs=3, activation="sigmoid")
 
 
 @pytest.mark.parametrize("form", ["current", "rate"])
 @pytest.mark.parametrize("activation", SLOPES)
 def test_the_jacobian_is_the_closed_form(rng, form, activation):
-    network, states, inputs = (
-        random_network(rng, form, activation),
-        rng.standard_normal((4, 20)),
-        rng.standard_normal(3),
-    )
+    network = twenty_units(rng, form=form, activation=activation)
+    states, inputs = rng.standard_normal((4, 20)), rng.standard_normal(3)
     found = linearise(network, states, inputs)
     for state, jacobian, by_input in zip(states, found.jacobian, found.input_jacobian, strict=True):
         eye, tau = np.eye(20), network.tau[:, None]
@@ -52,7 +41,7 @@ def test_the_jacobian_is_the_closed_form(rng, form, activation):
 
 @pytest.mark.parametrize("form", ["current", "rate"])
 def test_modes_are_eigenvectors_sorted_and_scaled(rng, form):
-    found = linearise(random_network(rng, form), rng.standard_normal((3, 20)))
+    found = linearise(twenty_units(rng, form=form), rng.standard_normal((3, 20)))
     for jacobian, values, right, left in zip(found.jacobian, found.eigenvalues, found.right, found.left, strict=True):
         np.testing.assert_allclose(jacobian @ right, right * values, atol=1e-12)
         np.testing.assert_allclose(left @ jacobian, values[:, None] * left, atol=1e-11)
@@ -66,7 +55,7 @@ def test_modes_are_eigenvectors_sorted_and_scaled(rng, form):
 @pytest.mark.parametrize("form", ["current", "rate"])
 @pytest.mark.parametrize("step", [0.1, 1.0, 5.0])
 def test_the_eigenvalues_of_one_euler_step_are_one_plus_the_step_times_those_of_the_equation(rng, form, step):
-    network, state = random_network(rng, form).replace(step=step), rng.standard_normal(20)
+    network, state = twenty_units(rng, form=form).replace(step=step), rng.standard_normal(20)
     advance = compile_step(network.system())
     weights, tau = torch.as_tensor(network.weights), torch.as_tensor(network.tau)
 
@@ -166,7 +155,7 @@ def test_a_defective_mode_has_no_left_vector():
 
 
 def test_a_spectrum_can_be_saved(rng, tmp_path):
-    found = linearise(random_network(rng), rng.standard_normal((2, 20)))
+    found = linearise(twenty_units(rng), rng.standard_normal((2, 20)))
     dataset = found.to_dataset()
     dataset.to_netcdf(tmp_path / "spectrum.nc", engine="h5netcdf")
     joined = dataset.eigenvalue_real + 1j * dataset.eigenvalue_imaginary
