@@ -33,7 +33,7 @@ from neurocircuit.analysis.context import (
 )
 from neurocircuit.analysis.ctrnn_outputs import check_channels
 from neurocircuit.analysis.ctrnn_recipes import FRESH_TRIALS
-from neurocircuit.analysis.currents import ei_balance, ei_currents
+from neurocircuit.analysis.currents import ei_balance, ei_currents, paradoxical_effect
 from neurocircuit.analysis.exact_networks import context_integrator, rank_one_network
 from neurocircuit.analysis.fixed_points import distinct_points, find_fixed_points, sample_starts
 from neurocircuit.analysis.lesions import lesion_table, perturbation_table, projection_lesions, score_network
@@ -43,7 +43,7 @@ from neurocircuit.analysis.selectivity import d_prime, mean_weights, sort_units
 from neurocircuit.analysis.state_space import StateSpace, condition_averages, state_space
 from neurocircuit.analysis.targeted import targeted_axes
 from neurocircuit.analysis.task_curves import curve_trials
-from neurocircuit.circuits.perturbation import Lesion
+from neurocircuit.circuits.perturbation import Lesion, Pulse
 from neurocircuit.circuits.rate_network import RateNetwork
 from neurocircuit.networks import RateTrajectory, run_network
 from neurocircuit.plotting import style
@@ -58,6 +58,9 @@ from neurocircuit.versions import package_versions
 #: Trials, those whose trajectories are kept, starts of the search, its steps of Adam, random lesions: quick and full.
 QUICK = {"trials": 300, "shown": 60, "starts": 12, "iterations": 200, "controls": 2}
 FULL = {"trials": 2000, "shown": 200, "starts": 64, "iterations": 2000, "controls": 10}
+
+#: Current of a pulse, in units of the drive, and its length in ms.
+PULSE, PULSE_LENGTH = 1.0, 100.0
 
 #: Largest error allowed where the answer is known.
 EXACT = 1e-10
@@ -243,9 +246,21 @@ def add_tables(config: Config, size: dict[str, int], task: Task, trials: Trials,
     result.tables["lesions"] = lesion_table(network, task, few, groups, **options)
     result.tables["weights"] = mean_weights(network, result.index > 0)
     if network.excitatory is not None and 0 < network.excitatory.sum() < network.n_units:
-        result.tables["projections"] = perturbation_table(network, task, few, projection_lesions(network))
+        perturbations = projection_lesions(network) | pulses(network, few)
+        result.tables["perturbations"] = perturbation_table(network, task, few, perturbations)
+        result.tables["paradoxical"] = [paradoxical_effect(network)]
         balance = ei_balance(ei_currents(network, result.run.rates))
         result.tables["balance"] = [{name: float(values.median()) for name, values in balance.data_vars.items()}]
+
+
+def pulses(network: RateNetwork, trials: Trials) -> dict[str, Pulse]:
+    """Return a current into all excitatory (E) or all inhibitory (I) units in the middle of a trial, of either sign."""
+    middle, kinds = trials.n_steps * trials.step / 2, {"E": network.excitatory, "I": ~network.excitatory}
+    return {
+        f"{sign * PULSE:+g} into {kind}": Pulse(units, sign * PULSE, middle, middle + PULSE_LENGTH)
+        for kind, units in kinds.items()
+        for sign in (1, -1)
+    }
 
 
 def to_dataset(config: Config, result: Result) -> xr.Dataset:
@@ -307,9 +322,9 @@ def plot(result: Result) -> Figure:
         plot_state_space(chosen, axes[6], colour_by="relevant_coherence", labels=("choice axis", "motion axis"))
         axes[6].legend(title="relevant coherence", ncols=3, loc="upper center")
     axes[6].set_title("Targeted dimensions")
-    if "projections" in result.tables:
-        plot_lesions(result.tables["projections"], axes[7], name="perturbation")
-    axes[7].set_title("Projections cut")
+    if "perturbations" in result.tables:
+        plot_lesions(result.tables["perturbations"], axes[7], name="perturbation")
+    axes[7].set_title("Projections cut, and pulses")
     # What reaches from side to side leaves a legend no place: make some above it.
     for ax in axes[[1, 4, 6]]:
         ax.margins(y=0.35)

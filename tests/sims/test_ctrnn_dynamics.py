@@ -66,9 +66,10 @@ def test_other_tasks_have_fixed_points_lesions_and_currents(script, tmp_path):
     assert code == 0
     assert output.count("PASS") == 2
     with xr.open_dataset(tmp_path / "out" / "results.nc") as result:
-        assert {"lesions", "projections", "balance", "weights", "fixed_points"} == set(
-            json.loads(result.attrs["tables"])
-        )
+        tables = json.loads(result.attrs["tables"])
+        assert set(tables) == {"lesions", "perturbations", "paradoxical", "balance", "weights", "fixed_points"}
+        names = [row["perturbation"] for row in tables["perturbations"]]
+        assert names == ["none", "E->E", "E->I", "I->E", "I->I", "+1 into E", "-1 into E", "+1 into I", "-1 into I"]
 
 
 @pytest.mark.parametrize(
