@@ -8,7 +8,7 @@ from neurocircuit.training.log import read_log
 from neurocircuit.training.loop import TrainingResult, fit
 from neurocircuit.training.pathfinder import pathfinder_stream
 from neurocircuit.training.seeding import seeded
-from neurocircuit.training.sources import Batch, DatasetSource, Source, StreamSource
+from neurocircuit.training.sources import Batch, DatasetSource, Source, StreamSource, TensorSource
 from neurocircuit.training.trials import draw_trials, masked_mse, trial_objective, trial_stream
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Objective",
     "Source",
     "StreamSource",
+    "TensorSource",
     "TrainingConfig",
     "TrainingResult",
     "accuracy_interval",

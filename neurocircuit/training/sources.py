@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, default_collate
+from torch.utils.data import DataLoader, Dataset, TensorDataset, default_collate
 
 from neurocircuit.training.seeding import Purpose, derived_seed, permutation
 
-__all__ = ["Batch", "DatasetSource", "Source", "StreamSource", "load_batches"]
+__all__ = ["Batch", "DatasetSource", "Source", "StreamSource", "TensorSource", "load_batches"]
 
 #: Inputs and targets; targets are whatever the loss takes: a tensor, or a tuple of tensors and of what needs no device.
 Batch = tuple[Tensor, Any]
@@ -134,6 +134,36 @@ class DatasetSource:
         generator = torch.Generator()
         generator.manual_seed(derived_seed(seed, Purpose.AUGMENTATION, epoch, index))
         return self.augment(sample, generator)
+
+
+class TensorSource(DatasetSource):
+    """A finite data set that is two tensors in memory, without augmentation: the batches of `DatasetSource`, faster.
+
+    A batch is one indexing of each tensor, where `DatasetSource` fetches and stacks sample by sample.
+
+    Parameters
+    ----------
+    inputs, targets : tensor
+        Of one length, sample axis first.
+    shuffle : bool
+        As for `DatasetSource`.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ, or are zero.
+    """
+
+    def __init__(self, inputs: Tensor, targets: Tensor, *, shuffle: bool = True) -> None:
+        if len(inputs) != len(targets):
+            raise ValueError(f"`inputs` has {len(inputs)} samples and `targets` {len(targets)}; they must be as many.")
+        super().__init__(TensorDataset(inputs, targets), shuffle=shuffle)
+        self.inputs, self.targets = inputs, targets
+
+    def batch(self, seed: int, positions: range) -> Batch:
+        """Return inputs and targets, batch axis first, of the samples at these positions."""
+        index = torch.tensor(self.indices(seed, positions))
+        return self.inputs.index_select(0, index), self.targets.index_select(0, index)
 
 
 @lru_cache(maxsize=2)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import platform
-import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,9 +13,9 @@ from torch import Tensor, nn
 from neurocircuit.errors import NonFiniteError
 from neurocircuit.training import checkpoints
 from neurocircuit.training.config import TrainingConfig, build_optimizer, differing_fields
+from neurocircuit.training.environment import run_environment, warn_of_changes
 from neurocircuit.training.evaluation import Evaluation, Meter, Objective
 from neurocircuit.training.processes import Processes
-from neurocircuit.versions import package_versions
 
 __all__ = ["Progress", "Run", "begin", "identity", "prepare", "resume_run", "save", "save_best"]
 
@@ -33,9 +31,6 @@ _MAY_CHANGE = {
     "tensorboard",
     "device",
 }
-
-#: Parts of the environment that rounding depends on.
-_DECIDE_BITS = {"neurocircuit", "torch", "numpy", "processor", "threads", "processes", "device"}
 
 
 @dataclass
@@ -105,12 +100,7 @@ def prepare(
     model.to(processes.device, torch.float64 if config.precision == "float64" else torch.float32)
     optimizer = build_optimizer(config, model.parameters())
     scaler = torch.amp.GradScaler(processes.device.type, enabled=config.precision == "float16")
-    environment = package_versions() | {
-        "processor": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
-        "threads": str(torch.get_num_threads()),
-        "processes": str(processes.count),
-        "device": torch.cuda.get_device_name(processes.device) if processes.device.type == "cuda" else "cpu",
-    }
+    environment = run_environment(processes.device, processes.count)
     return Run(
         model, model, optimizer, scaler, config, objective, processes, folder, description, environment, Progress()
     )
@@ -160,17 +150,8 @@ def _check_same_run(run: Run, state: Mapping[str, Any]) -> None:
     if pairs:
         text = "; ".join(f"{name} was {old!r} and is now {new!r}" for name, old, new in pairs)
         raise ValueError(f"The checkpoint in '{run.folder}' is of another run: {text}. Use these, or another folder.")
-    changed = [
-        f"{name} was {old} and is now {run.environment.get(name)}"
-        for name, old in state["environment"].items()
-        if name in _DECIDE_BITS and run.environment.get(name) != old
-    ]
-    if changed and run.processes.writes:
-        warnings.warn(
-            f"The run goes on, but not to the same bits as without interruption: {'; '.join(changed)}.",
-            RuntimeWarning,
-            stacklevel=4,
-        )
+    if run.processes.writes:
+        warn_of_changes(state["environment"], run.environment, stacklevel=5)
 
 
 def save(run: Run) -> None:

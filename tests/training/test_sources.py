@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tiny_training import SOURCE
 from torch.utils.data import IterableDataset, TensorDataset
 
-from neurocircuit.training import DatasetSource
+from neurocircuit.training import DatasetSource, TensorSource
 from neurocircuit.training.seeding import Purpose, derived_seed, seeded
 from neurocircuit.training.sources import load_batches
 
@@ -30,6 +30,25 @@ def test_every_epoch_shows_every_sample_once_whatever_the_batch(size, batch, see
     assert seen == [index for positions in ranges for index in source.indices(seed, positions)]
     for epoch in range(epochs):
         assert sorted(seen[epoch * size : (epoch + 1) * size]) == list(range(size))
+
+
+@given(size=st.integers(1, 40), seed=st.integers(0, 2**40), shuffle=st.booleans(), data=st.data())
+def test_tensors_in_memory_give_the_batches_of_the_data_set_that_holds_them(size, seed, shuffle, data):
+    dataset = numbered(size)
+    first = data.draw(st.integers(0, 3 * size))
+    positions = range(first, first + data.draw(st.integers(1, 20)))
+    fast, slow = TensorSource(*dataset.tensors, shuffle=shuffle), DatasetSource(dataset, shuffle=shuffle)
+    assert fast.size == slow.size
+    assert fast.indices(seed, positions) == slow.indices(seed, positions)
+    for found, expected in zip(fast.batch(seed, positions), slow.batch(seed, positions), strict=True):
+        assert torch.equal(found, expected)
+
+
+def test_tensors_of_different_lengths_or_none_are_refused():
+    with pytest.raises(ValueError, match="`inputs` has 3 samples and `targets` 2"):
+        TensorSource(torch.zeros(3, 1), torch.zeros(2))
+    with pytest.raises(ValueError, match="is empty"):
+        TensorSource(torch.zeros(0, 1), torch.zeros(0))
 
 
 def test_epochs_and_seeds_have_orders_of_their_own():
