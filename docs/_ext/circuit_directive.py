@@ -15,6 +15,7 @@ from neurocircuit.analysis import TILT_CHANNELS
 from neurocircuit.circuits import (
     PRESETS,
     Circuit,
+    competing_units_circuit,
     default_excitation,
     default_inhibition,
     ei_system,
@@ -27,6 +28,7 @@ from neurocircuit.equations import FUNCTIONS, OdeSystem, equations_latex, parame
 CIRCUITS: Mapping[str, Callable[[], Circuit]] = {
     "mely": lambda: mely_circuit(TILT_CHANNELS),
     "two-pool": lambda: two_pool_circuit(default_inhibition(TILT_CHANNELS), default_excitation(TILT_CHANNELS)),
+    "competing-units": lambda: competing_units_circuit(100),
 }
 
 #: Equations that are no field of units, by name: they have no pools of pixels and no parameter set.
@@ -83,7 +85,7 @@ def pools(circuit: Circuit) -> list[str]:
     lines = []
     for pool in circuit.pools:
         symbol, source = circuit.system.symbol(pool.name), circuit.system.symbol(pool.source)
-        definition = "0" if pool.kernel is None else pool.kernel.latex(source.latex)
+        definition = pool.latex(source.latex)
         lines += [f"``{pool.name}``, {symbol.meaning}:", "", *math_block(rf"{symbol.latex}_{{xyk}} = {definition}")]
     return lines
 

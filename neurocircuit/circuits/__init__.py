@@ -2,6 +2,12 @@
 
 from neurocircuit.circuits.brunel import BRUNEL, BRUNEL_PANELS, SMALL_BRUNEL, BrunelParameters, InputMoments
 from neurocircuit.circuits.circuit import Circuit, Pool
+from neurocircuit.circuits.competing_units import (
+    CompetingUnitsParameters,
+    competing_units_circuit,
+    learning_activation,
+    survivors,
+)
 from neurocircuit.circuits.derivation import (
     LINKS,
     Link,
@@ -38,6 +44,7 @@ __all__ = [
     "SMALL_BRUNEL",
     "BrunelParameters",
     "Circuit",
+    "CompetingUnitsParameters",
     "InputMoments",
     "LIFParameters",
     "Lesion",
@@ -55,13 +62,16 @@ __all__ = [
     "SpikingNetwork",
     "TwoPoolParameters",
     "check_links",
+    "competing_units_circuit",
     "default_excitation",
     "default_inhibition",
     "ei_system",
     "hgru_step",
+    "learning_activation",
     "make_setting",
     "mely_circuit",
     "shunt_from_h2",
+    "survivors",
     "transfer",
     "two_pool_circuit",
 ]

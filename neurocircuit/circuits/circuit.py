@@ -9,14 +9,14 @@ from typing import Any
 import torch
 
 from neurocircuit.connectivity import FieldShape, LateralKernel, as_operator
-from neurocircuit.equations import OdeSystem, ParameterSet, compile_rhs
+from neurocircuit.equations import FUNCTIONS, OdeSystem, ParameterSet, compile_rhs
 
 __all__ = ["Circuit", "Pool"]
 
 
 @dataclass(frozen=True)
 class Pool:
-    """A weighted sum of one state over the field.
+    """A weighted sum over the field of one state, or of a function of it.
 
     Parameters
     ----------
@@ -26,11 +26,40 @@ class Pool:
         State that is pooled.
     kernel : LateralKernel or None
         The weights; None is a lesioned pool, which is zero.
+    function : str or None
+        Function of one argument, by its name in `neurocircuit.equations.FUNCTIONS`, that turns the state into what is
+        summed, as in a sum of firing rates ``rectify(h)``; None sums the state itself.
+
+    Raises
+    ------
+    ValueError
+        If there is no such function, or it does not take one argument.
     """
 
     name: str
     source: str
     kernel: LateralKernel | None
+    function: str | None = None
+
+    def __post_init__(self) -> None:
+        known = [name for name, function in FUNCTIONS.items() if function.latex.count("{}") == 1]
+        if self.function is not None and self.function not in known:
+            raise ValueError(
+                f"`function` of the pool `{self.name}` is {self.function!r}; it must be None or one of "
+                f"{', '.join(known)}."
+            )
+
+    def summand(self, variable: str) -> str:
+        """Return the text of what is summed, given the name of a variable that holds the state."""
+        return variable if self.function is None else f"{self.function}({variable})"
+
+    def latex(self, source: str) -> str:
+        """Return the pool of the state typeset as `source` in LaTeX."""
+        if self.kernel is None:
+            return "0"
+        if self.function is None:
+            return self.kernel.latex(source)
+        return self.kernel.latex(rf"\left({FUNCTIONS[self.function].latex.format(source)}\right)")
 
 
 @dataclass(frozen=True)
@@ -114,10 +143,19 @@ class Circuit:
         ]
         nothing = torch.zeros((1, 1, 1, 1), dtype=dtype, device=device)
 
+        def pooled(pool: Pool, states: Mapping[str, torch.Tensor]) -> torch.Tensor:
+            state = states[pool.source]
+            return state if pool.function is None else FUNCTIONS[pool.function].torch(state)
+
         def pools(states: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-            return {pool.name: nothing if op is None else op(states[pool.source]) for pool, op in operators}
+            return {pool.name: nothing if op is None else op(pooled(pool, states)) for pool, op in operators}
 
         return pools
+
+    def namespace(self) -> dict[str, Any]:
+        """Return the Brian2 namespace: the registered functions that the equations and the pools call."""
+        of_pools = {pool.function for pool in self.pools if pool.function is not None}
+        return self.system.namespace() | {name: FUNCTIONS[name].brian() for name in sorted(of_pools)}
 
     def parameter_tensors(
         self, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu"

@@ -24,6 +24,7 @@ from neurocircuit.connectivity.kernels import (
     circulant_gaussian,
     discontinuous,
     gaussian,
+    summed_channels,
     uniform_channels,
 )
 from neurocircuit.connectivity.operators import as_operator, box_sum, pad
@@ -53,5 +54,6 @@ __all__ = [
     "row_balance",
     "singular_value_entropy",
     "spectral_radius",
+    "summed_channels",
     "uniform_channels",
 ]

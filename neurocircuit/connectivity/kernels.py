@@ -32,6 +32,7 @@ __all__ = [
     "circulant_gaussian",
     "discontinuous",
     "gaussian",
+    "summed_channels",
     "uniform_channels",
 ]
 
@@ -306,8 +307,8 @@ class ChannelMixing(LateralKernel):
         """Return the sum over channels."""
         if self.is_uniform:
             mean = math.isclose(self.by_lag[0] * len(self.by_lag), 1)
-            weight = r"\frac{1}{K}" if mean else f"{self.by_lag[0]:.4g}"
-            return rf"{weight} \sum_{{k'}} {source}_{{xyk'}}"
+            weight = r"\frac{1}{K} " if mean else "" if self.by_lag[0] == 1 else f"{self.by_lag[0]:.4g} "
+            return rf"{weight}\sum_{{k'}} {source}_{{xyk'}}"
         return rf"\sum_{{k'}} {self.label}_{{k'-k}} {source}_{{xyk'}}"
 
 
@@ -416,6 +417,12 @@ def uniform_channels(channels: int) -> ChannelMixing:
     """Return the mean over all channels at a pixel."""
     _check_channels(channels)
     return ChannelMixing((1 / channels,) * channels, label="u")
+
+
+def summed_channels(channels: int) -> ChannelMixing:
+    """Return the plain sum over all channels at a pixel."""
+    _check_channels(channels)
+    return ChannelMixing((1.0,) * channels, label="s")
 
 
 def circulant_gaussian(channels: int, spread: float) -> ChannelMixing:

@@ -22,8 +22,9 @@ class Symbol:
     name : str
         Lower-case identifier, as written in the equation text and in Brian2.
     role : {"state", "input", "pool", "parameter", "constant"}
-        A state has an equation, an input is given from outside, a pool is a weighted sum of a state over the
-        field, a parameter is one constant that all units share, and a constant has a value for every unit.
+        A state has an equation, an input is given from outside, a pool is a weighted sum over the field of a state or
+        of a function of it, a parameter is one constant that all units share, and a constant has a value for every
+        unit.
     latex, meaning : str
         Typeset symbol and one-line description.
     unit : brian2 Unit, optional

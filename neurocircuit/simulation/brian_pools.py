@@ -5,7 +5,12 @@ operations before the state update: first along x into the group ``lines``, then
 unit grows with the width of a pool, not its area. Compared with chained `Synapses` (the other separable form) it needs
 one index per offset instead of a source, a target and a sum per synapse; ``benchmarks/brian_pools.py`` times them all.
 
+The total over the channels at a pixel is a sum of linked variables too, or of one synapse per channel where there are
+many channels: every linked variable takes time to set up.
+
 Beyond the border a unit reads the ghost, one extra unit of ``lines`` that is always zero.
+
+What a pool's function makes of a state is computed once a step into a variable of the circuit, and pooled like a state.
 
 A staggered update runs Brian2's own update text of one state at a time, as an operation among those that compute the
 pools: the pools of an equation come just before it, so that they see the states already updated.
@@ -29,6 +34,9 @@ from neurocircuit.connectivity.kernels import axis_sources
 from neurocircuit.equations import METHODS
 
 __all__ = ["build_network"]
+
+#: Largest number of channels whose total at a pixel is summed over links.
+LINKED_CHANNELS = 64
 
 
 class _Part(NamedTuple):
@@ -120,11 +128,12 @@ def build_network(
         wiring.add(circuit.pools, explicit)
     groups = wiring.create(clock, method, staggered)
     neurons = groups["circuit"]
-    synapses = [_synapses(pool, neurons, shape, clock) for pool, _ in wiring.synaptic.values()]
+    synapses = [_synapses(pool, neurons, circuit.namespace(), shape, clock) for pool, _ in wiring.synaptic.values()]
     if staggered:  # otherwise Brian2's own schedule, all sums before the state update, is right
         for made, (pool, turn) in zip(synapses, wiring.synaptic.values(), strict=True):
             summed = made.summed_updaters[f"{pool.name}_post"]
             summed.when, summed.order = "start", turn
+    synapses += [_total_synapses(total, groups, clock, *found) for total, found in wiring.synaptic_totals.items()]
     return neurons, [*groups.values(), *synapses]
 
 
@@ -139,20 +148,39 @@ def _parts(kernel: LateralKernel, weight: float) -> list[_Part] | None:
     return None
 
 
-def _synapses(pool: Pool, neurons: Any, shape: FieldShape, clock: Any) -> Any:
+def _synapses(pool: Pool, neurons: Any, namespace: dict[str, Any], shape: FieldShape, clock: Any) -> Any:
     assert pool.kernel is not None
     table = pool.kernel.as_synapses(shape)
-    uniform = len(np.unique(table.weight)) == 1
+    uniform, summand = len(np.unique(table.weight)) == 1, pool.summand(f"{pool.source}_pre")
     synapses = brian2.Synapses(
         neurons,
         neurons,
-        f"w : 1 ({'shared, ' if uniform else ''}constant)\n{pool.name}_post = w*{pool.source}_pre : 1 (summed)",
+        f"w : 1 ({'shared, ' if uniform else ''}constant)\n{pool.name}_post = w*{summand} : 1 (summed)",
+        namespace=namespace,
         clock=clock,
         name=f"synapses_{pool.name}",
     )
     synapses.connect(i=table.pre, j=table.post)
     synapses.w = table.weight[0] if uniform else table.weight
     return synapses
+
+
+def _total_synapses(total: str, groups: dict[str, Any], clock: Any, state: str, turn: int) -> Any:
+    """Sum a variable of the circuit over all channels at every pixel, into a variable of ``pixels``."""
+    neurons, pixels = groups["circuit"], groups["pixels"]
+    made = brian2.Synapses(
+        neurons, pixels, f"{total}_post = {state}_pre : 1 (summed)", clock=clock, name=f"synapses_{total}"
+    )
+    unit = np.arange(len(neurons))
+    made.connect(i=unit, j=unit % len(pixels))
+    summed = made.summed_updaters[f"{total}_post"]
+    summed.when, summed.order = "start", turn
+    return made
+
+
+def _summed_variable(pool: Pool) -> str:
+    """Return the name of the circuit's variable that a pool sums: a state, or what its function makes of one."""
+    return pool.source if pool.function is None else f"{pool.function}_{pool.source}"
 
 
 def _group_equations(circuit: Circuit, staggered: bool) -> Any:
@@ -195,6 +223,7 @@ class _Wiring:
         }
         self.operations: list[tuple[int, str, str]] = []
         self.synaptic: dict[str, tuple[Pool, int]] = {}
+        self.synaptic_totals: dict[str, tuple[str, int]] = {}
         self.turns = count()
         # Variables that were computed from the states as they are at this point of a step.
         self.current: set[str] = set()
@@ -221,8 +250,10 @@ class _Wiring:
     def update(self, state: str, method: str) -> None:
         """Add the update of one state."""
         self._operation("circuit", _update_text(self.circuit, state, method))
-        stale = {pool.name for pool in self.circuit.pools if pool.source == state}
-        self.current -= {f"copy_{state}", f"total_{state}", *stale}
+        stale = [pool for pool in self.circuit.pools if pool.source == state]
+        summed = {state, *map(_summed_variable, stale)}
+        self.current -= {f"{word}_{name}" for word in ("copy", "total") for name in summed}
+        self.current -= {pool.name for pool in stale} | summed
 
     def create(self, clock: Any, method: str, staggered: bool) -> dict[str, Any]:
         """Create the Brian2 groups, link them and register the operations in order."""
@@ -235,7 +266,7 @@ class _Wiring:
                 group.size,
                 equations,
                 method=method,
-                namespace=self.circuit.system.namespace(),
+                namespace=self.circuit.namespace(),
                 clock=clock,
                 name=name,
             )
@@ -250,10 +281,14 @@ class _Wiring:
 
     def _terms(self, pool: Pool, number: int, part: _Part) -> Iterator[str]:
         """Yield the summands of a part of a pool, as expressions in the variables of the circuit's group."""
+        summed = _summed_variable(pool)
+        if pool.function is not None and summed not in self.current:
+            self.current.add(summed)
+            self._operation("circuit", f"{self.groups['circuit'].variable(summed)} = {pool.summand(pool.source)}")
         if isinstance(part.kernel, ChannelMixing):
-            yield from self._channel_terms(pool, part.weight, part.kernel)
+            yield from self._channel_terms(summed, part.weight, part.kernel)
         else:
-            yield from self._square_terms(f"{pool.name}_{number}", pool.source, part.weight, part.kernel)
+            yield from self._square_terms(f"{pool.name}_{number}", summed, part.weight, part.kernel)
 
     def _square_terms(self, name: str, state: str, weight: float, kernel: Box | Annulus) -> Iterator[str]:
         """Yield one summand per row of a kernel made of nested squares.
@@ -298,12 +333,24 @@ class _Wiring:
         pixels, total = self.groups["pixels"], f"total_{state}"
         if total not in self.current:
             self.current.add(total)
+            if channels > LINKED_CHANNELS:
+                self._synaptic_total(total, state)
+                return total
             terms = [
                 pixels.link(f"{state}_{c}", "circuit", state, pixels.index(f"channel_{c}", self.unit[c].ravel()))
                 for c in range(channels)
             ]
             self._accumulate("pixels", pixels.variable(total), terms)
         return total
+
+    def _synaptic_total(self, total: str, state: str) -> None:
+        if total in self.synaptic_totals:
+            raise ValueError(
+                f"`update` is 'staggered', and the total of `{state}` over more than {LINKED_CHANNELS} channels is "
+                "needed before and after it is updated, but its synapses are summed once in a step. Use device='torch'."
+            )
+        self.groups["pixels"].variable(total)
+        self.synaptic_totals[total] = state, next(self.turns)
 
     def _neighbour(self, group: str, word: str, axis: int, kernel: Box | Annulus, distance: int) -> str:
         """Declare the index of every unit's neighbour at a distance along an axis, and return its name."""
@@ -316,8 +363,8 @@ class _Wiring:
             self.groups[group].index(name, np.append(flat, self.units) if group == "lines" else flat)
         return name
 
-    def _channel_terms(self, pool: Pool, weight: float, kernel: ChannelMixing) -> Iterator[str]:
-        neurons, state = self.groups["circuit"], pool.source
+    def _channel_terms(self, state: str, weight: float, kernel: ChannelMixing) -> Iterator[str]:
+        neurons = self.groups["circuit"]
         if kernel.is_uniform:
             total = self._channel_total(state, len(kernel.by_lag))
             pixel = neurons.index("pixel", np.arange(self.units) % self.pixels)

@@ -60,7 +60,10 @@ def describe(circuit: Circuit, parameters: ParameterSet) -> dict[str, str]:
         name: {"value": to_float(value), "unit": unit_name(value) or "1"}
         for name, value in parameters.quantities().items()
     }
-    pools = {pool.name: f"{pool.kernel!r} of {pool.source}" if pool.kernel else "lesioned" for pool in circuit.pools}
+    pools = {
+        pool.name: f"{pool.kernel!r} of {pool.summand(pool.source)}" if pool.kernel else "lesioned"
+        for pool in circuit.pools
+    }
     return {
         "circuit": circuit.name,
         "citation": circuit.citation,
