@@ -1,6 +1,7 @@
-"""What the circuits see: displays, the population codes that turn them into a drive, and photographs."""
+"""What the circuits see: displays and the population codes of their drive, photographs, sets of labelled images."""
 
 from neurocircuit.stimuli.displays import CentreSurround, centre_surround_display, patch_display
+from neurocircuit.stimuli.image_sets import DIGITS, IMAGE_SETS, ImageSet, digits_image_set, load_image_set
 from neurocircuit.stimuli.oriented_energy import filter_orientations, gabor_pair, oriented_energy
 from neurocircuit.stimuli.pathfinder import METADATA_COLUMNS, PathfinderBatch, metadata_rows, pathfinder_batch
 from neurocircuit.stimuli.pathfinder_files import write_pathfinder
@@ -12,12 +13,15 @@ from neurocircuit.stimuli.population import Code, Decoder, decode, encode, prefe
 
 __all__ = [
     "DIFFICULTIES",
+    "DIGITS",
+    "IMAGE_SETS",
     "METADATA_COLUMNS",
     "SAMPLE",
     "CentreSurround",
     "Code",
     "Decoder",
     "Grey",
+    "ImageSet",
     "Negatives",
     "PathfinderBatch",
     "PathfinderFiles",
@@ -25,9 +29,11 @@ __all__ = [
     "PathfinderSettings",
     "centre_surround_display",
     "decode",
+    "digits_image_set",
     "encode",
     "filter_orientations",
     "gabor_pair",
+    "load_image_set",
     "load_photograph",
     "metadata_rows",
     "oriented_energy",
