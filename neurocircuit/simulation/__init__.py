@@ -2,6 +2,7 @@
 
 from neurocircuit.simulation.brunel import simulate_brunel
 from neurocircuit.simulation.crosscheck import CrosscheckError, crosscheck
+from neurocircuit.simulation.online_learning import OnlineRun, learn_online
 from neurocircuit.simulation.rate_network import NETWORK_DEVICES, generate_network_program, simulate_network
 from neurocircuit.simulation.result import to_dataset, write_netcdf
 from neurocircuit.simulation.settling import describe_settling
@@ -14,11 +15,13 @@ __all__ = [
     "SCALINGS",
     "SPIKING_STEP",
     "CrosscheckError",
+    "OnlineRun",
     "available_devices",
     "crosscheck",
     "describe_settling",
     "generate_network_program",
     "generate_program",
+    "learn_online",
     "scaling_search",
     "simulate",
     "simulate_brunel",
