@@ -1,4 +1,4 @@
-"""Whole networks with their readouts: the hGRU classifier, its feedforward controls, and the CT-RNN."""
+"""Whole networks with their readouts: the hGRU classifier, its controls, the CT-RNN, and locally connected ones."""
 
 from neurocircuit.networks.converters import WeightsError, load_notebook, load_sg
 from neurocircuit.networks.ctrnn import CTRNN, parameter_table
@@ -6,25 +6,48 @@ from neurocircuit.networks.ctrnn_settings import CTRNNSettings, NoiseScaling
 from neurocircuit.networks.feedforward import FEEDFORWARD_CONTROLS, FeedforwardClassifier, matched_feedforward
 from neurocircuit.networks.gabor import gabor_bank
 from neurocircuit.networks.hgru import HGRUClassifier
+from neurocircuit.networks.hidden_layer import HiddenLayer, HiddenLayerClassifier, linear_control, new_read_out
+from neurocircuit.networks.locally_connected import SpatialNet, match_parameters, spatial_parameters
 from neurocircuit.networks.parts import FilterBank, ReadOut, count_parameters
 from neurocircuit.networks.rate_run import RateTrajectory, run_network
+from neurocircuit.networks.spatial_settings import (
+    SPATIAL_LAYOUTS,
+    FullLayer,
+    SpatialKind,
+    SpatialLayer,
+    SpatialNetSettings,
+    scale_width,
+)
 
 __all__ = [
     "CTRNN",
     "FEEDFORWARD_CONTROLS",
+    "SPATIAL_LAYOUTS",
     "CTRNNSettings",
     "FeedforwardClassifier",
     "FilterBank",
+    "FullLayer",
     "HGRUClassifier",
+    "HiddenLayer",
+    "HiddenLayerClassifier",
     "NoiseScaling",
     "RateTrajectory",
     "ReadOut",
+    "SpatialKind",
+    "SpatialLayer",
+    "SpatialNet",
+    "SpatialNetSettings",
     "WeightsError",
     "count_parameters",
     "gabor_bank",
+    "linear_control",
     "load_notebook",
     "load_sg",
+    "match_parameters",
     "matched_feedforward",
+    "new_read_out",
     "parameter_table",
     "run_network",
+    "scale_width",
+    "spatial_parameters",
 ]
