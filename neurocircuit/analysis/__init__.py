@@ -9,10 +9,34 @@ from neurocircuit.analysis.ctrnn_training import TrainedTask, build_ctrnn, itera
 from neurocircuit.analysis.currents import ei_balance, ei_currents, paradoxical_effect
 from neurocircuit.analysis.evidence import input_gradient, occlusion_map
 from neurocircuit.analysis.exact_networks import GROUPS, RankOne, context_integrator, rank_one_network
+from neurocircuit.analysis.feedback_alignment import gradient_angles
 from neurocircuit.analysis.fixed_points import distinct_points, find_fixed_points, rate_of_change, sample_starts
+from neurocircuit.analysis.hidden_unit_comparison import (
+    PreparedImages,
+    compare_hidden_units,
+    prepare_images,
+    train_bio_units,
+)
+from neurocircuit.analysis.hidden_unit_recipes import (
+    HIDDEN_UNIT_RECIPES,
+    PUBLISHED_ACCURACY,
+    ComparisonRecipe,
+    Passes,
+    comparison_recipe,
+)
+from neurocircuit.analysis.hidden_unit_results import (
+    HIDDEN_UNIT_NETWORKS,
+    Comparison,
+    TrainedModel,
+    comparison_dataset,
+    comparison_rows,
+    confusion,
+)
 from neurocircuit.analysis.inspection import gradient_flow, hgru_activity, hgru_gates, kernel_summary
 from neurocircuit.analysis.lesions import lesion_table, perturbation_table, projection_lesions, score_network
 from neurocircuit.analysis.linearisation import Linearisation, LineAttractor, line_attractor, linearise
+from neurocircuit.analysis.local_filters import filters_by_position, neighbour_correlation
+from neurocircuit.analysis.locally_connected import TrainedSpatial, train_spatial
 from neurocircuit.analysis.marker_distance import (
     DistanceRule,
     DistanceScore,
@@ -42,6 +66,15 @@ from neurocircuit.analysis.selectivity import (
     task_variance,
 )
 from neurocircuit.analysis.siegert import brunel_rates, siegert_rate
+from neurocircuit.analysis.slow_competition import Competition, compete
+from neurocircuit.analysis.spatial_cost import training_cost
+from neurocircuit.analysis.spatial_recipes import (
+    SPATIAL_NETWORKS,
+    SPATIAL_RECIPES,
+    SpatialRecipe,
+    build_spatial,
+    spatial_settings,
+)
 from neurocircuit.analysis.spiking_transfer import TransferResult, transfer_experiment
 from neurocircuit.analysis.stability import FixedPoint, fixed_point, leading_eigenvalue, stability_map
 from neurocircuit.analysis.state_space import StateSpace, condition_averages, state_space
@@ -70,6 +103,8 @@ from neurocircuit.analysis.tilt_curves import (
     pearson_r,
     rms_error,
 )
+from neurocircuit.analysis.winner_tables import winner_checks, winner_tables
+from neurocircuit.analysis.winners import ode_study
 
 __all__ = [
     "CONTEXTS",
@@ -78,13 +113,21 @@ __all__ = [
     "FRESH_SEED",
     "FRESH_TRIALS",
     "GROUPS",
+    "HIDDEN_UNIT_NETWORKS",
+    "HIDDEN_UNIT_RECIPES",
     "HUMAN_TILT",
     "PATHFINDER_MODELS",
     "PATHFINDER_RECIPES",
+    "PUBLISHED_ACCURACY",
+    "SPATIAL_NETWORKS",
+    "SPATIAL_RECIPES",
     "SURROUND_ANGLES",
     "TEST_COHERENCES",
     "TILT_CHANNELS",
     "CTRNNRecipe",
+    "Comparison",
+    "ComparisonRecipe",
+    "Competition",
     "ContextDynamics",
     "DistanceRule",
     "DistanceScore",
@@ -92,14 +135,19 @@ __all__ = [
     "FixedPoint",
     "LineAttractor",
     "Linearisation",
+    "Passes",
     "PathfinderRecipe",
+    "PreparedImages",
     "PsychometricFit",
     "RankOne",
+    "SpatialRecipe",
     "StateSpace",
     "SweepPoint",
     "TargetedAxes",
     "TaskCurves",
     "TiltCurve",
+    "TrainedModel",
+    "TrainedSpatial",
     "TrainedTask",
     "TransferResult",
     "above_ideal",
@@ -108,9 +156,16 @@ __all__ = [
     "brunel_rates",
     "build_ctrnn",
     "build_network",
+    "build_spatial",
     "chronometric",
     "cluster_units",
+    "compare_hidden_units",
+    "comparison_dataset",
+    "comparison_recipe",
+    "comparison_rows",
+    "compete",
     "condition_averages",
+    "confusion",
     "context_dynamics",
     "context_integrator",
     "context_psychometrics",
@@ -124,12 +179,14 @@ __all__ = [
     "ei_currents",
     "evaluate_network",
     "evidence_series",
+    "filters_by_position",
     "find_fixed_points",
     "fit_histogram",
     "fit_psychometric",
     "fit_window",
     "fixed_point",
     "fractional_variance",
+    "gradient_angles",
     "gradient_flow",
     "hgru_activity",
     "hgru_gates",
@@ -144,12 +201,15 @@ __all__ = [
     "load_trained",
     "marker_distance_score",
     "mean_weights",
+    "neighbour_correlation",
     "network_outputs",
     "occlusion_map",
+    "ode_study",
     "paradoxical_effect",
     "pearson_r",
     "perturbation_table",
     "photograph_experiment",
+    "prepare_images",
     "projection_lesions",
     "rank_one_network",
     "rate_of_change",
@@ -160,6 +220,7 @@ __all__ = [
     "siegert_rate",
     "size_tuning",
     "sort_units",
+    "spatial_settings",
     "stability_map",
     "state_space",
     "sweep_map",
@@ -171,7 +232,12 @@ __all__ = [
     "tilt_drive",
     "tilt_experiment",
     "tilt_shift",
+    "train_bio_units",
     "train_network",
+    "train_spatial",
     "train_task",
+    "training_cost",
     "transfer_experiment",
+    "winner_checks",
+    "winner_tables",
 ]

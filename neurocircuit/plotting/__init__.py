@@ -10,6 +10,14 @@ from neurocircuit.plotting.hgru import (
     plot_signed_map,
     plot_time_course,
 )
+from neurocircuit.plotting.hidden_units import (
+    plot_comparison,
+    plot_confusion,
+    plot_training_curves,
+    plot_weight_mosaic,
+    plot_weight_mosaics,
+)
+from neurocircuit.plotting.local_filters import filter_mosaic, plot_gradient_angles, plot_local_filters
 from neurocircuit.plotting.pathfinder import plot_contact_sheet, plot_marker_distances
 from neurocircuit.plotting.photograph import plot_map, plot_orientation_map
 from neurocircuit.plotting.psychometric import plot_chronometric, plot_psychometric
@@ -23,9 +31,12 @@ from neurocircuit.plotting.training import plot_accuracy, plot_learning_curves
 
 __all__ = [
     "COLOURS",
+    "filter_mosaic",
     "plot_accuracy",
     "plot_activity",
     "plot_chronometric",
+    "plot_comparison",
+    "plot_confusion",
     "plot_connectivity",
     "plot_contact_sheet",
     "plot_convergence",
@@ -36,9 +47,11 @@ __all__ = [
     "plot_display",
     "plot_eigenvalues",
     "plot_fixed_points",
+    "plot_gradient_angles",
     "plot_gradient_flow",
     "plot_learning_curves",
     "plot_lesions",
+    "plot_local_filters",
     "plot_map",
     "plot_marker_distances",
     "plot_orientation_map",
@@ -56,8 +69,11 @@ __all__ = [
     "plot_sweep",
     "plot_tilt_curve",
     "plot_time_course",
+    "plot_training_curves",
     "plot_trajectories",
     "plot_trial",
     "plot_validation_loss",
+    "plot_weight_mosaic",
+    "plot_weight_mosaics",
     "style",
 ]

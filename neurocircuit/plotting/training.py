@@ -29,13 +29,13 @@ def plot_learning_curves(logs: Mapping[str, Sequence[Sequence[Mapping[str, Any]]
     return ax
 
 
-def draw_runs(logs: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]], quantity: str, ax: Axes) -> None:
-    """Draw one quantity of the logs of runs against their steps, one colour a label."""
+def draw_runs(logs: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]], quantity: str, ax: Axes, **look: Any) -> None:
+    """Draw one quantity of the logs of runs against their steps, one colour a label; `look` is for `Axes.plot`."""
     for number, (label, runs) in enumerate(logs.items()):
         for run, lines in enumerate(runs):
             found = [(line["step"], line[quantity]) for line in lines if quantity in line]
             steps, values = zip(*found, strict=True) if found else ((), ())
-            ax.plot(steps, values, color=f"C{number}", label=None if run else label)
+            ax.plot(steps, values, **{"color": f"C{number}", "label": None if run else label, **look})
 
 
 def plot_accuracy(curves: Mapping[str, xr.Dataset], ax: Axes, *, chance: float = 0.5) -> Axes:

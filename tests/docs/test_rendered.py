@@ -28,7 +28,7 @@ def extensions():
         sys.path.remove(str(DOCS / "_ext"))
 
 
-@pytest.mark.parametrize("name", ["mely", "two-pool"])
+@pytest.mark.parametrize("name", ["mely", "two-pool", "competing-units"])
 def test_a_circuit_page_shows_every_equation_symbol_parameter_and_pool(extensions, name):
     directive = extensions["circuit_directive"]
     circuit = directive.CIRCUITS[name]()
@@ -41,7 +41,7 @@ def test_a_circuit_page_shows_every_equation_symbol_parameter_and_pool(extension
         assert f"``{symbol.name}``" in shown
         assert symbol.meaning in shown
     for pool in circuit.pools:
-        assert pool.kernel.latex(circuit.system.symbol(pool.source).latex) in shown
+        assert pool.latex(circuit.system.symbol(pool.source).latex) in shown
 
 
 @pytest.mark.parametrize("name", ["ei-current", "ei-rate"])
