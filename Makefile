@@ -73,7 +73,7 @@ sims-quick: $(VENV)/.run
 	done
 
 bench: $(VENV)/.run
-	@set -e; for script in torch_step brian_pools devices hgru_step lateral_conv pathfinder ctrnn_step; do \
+	@set -e; for script in torch_step brian_pools devices hgru_step lateral_conv pathfinder ctrnn_step rank_rule locally_connected; do \
 	  echo "benchmarks/$$script.py"; $(BIN)/python benchmarks/$$script.py; \
 	done
 
