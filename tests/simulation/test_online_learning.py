@@ -93,7 +93,11 @@ def test_cython_learns_the_same(images):
 
 def bad(**changes):
     """Call with one argument replaced."""
-    arguments = {"weights": np.ones((4, 3)), "inputs": np.arange(15.0).reshape(5, 3), "rule": RankRule(epochs=2)} | changes
+    arguments = {
+        "weights": np.ones((4, 3)),
+        "inputs": np.arange(15.0).reshape(5, 3),
+        "rule": RankRule(epochs=2),
+    } | changes
     return learn_online(arguments.pop("weights"), arguments.pop("inputs"), arguments.pop("rule"), **arguments)
 
 
