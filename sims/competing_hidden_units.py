@@ -32,13 +32,13 @@ from neurocircuit.analysis.hidden_unit_results import (
 from neurocircuit.analysis.winner_tables import winner_checks, winner_tables
 from neurocircuit.analysis.winners import INHIBITIONS, ode_study
 from neurocircuit.checks import check_whole
+from neurocircuit.files import sha256_of_file
 from neurocircuit.plasticity import load_units, save_units
 from neurocircuit.plotting import style
 from neurocircuit.plotting.hidden_units import plot_comparison, plot_weight_mosaics
 from neurocircuit.plotting.winners import plot_winners
 from neurocircuit.simulation import write_netcdf
 from neurocircuit.stimuli import DIGITS, ImageSet, load_image_set
-from neurocircuit.stimuli.pathfinder_manifest import sha256_of_file
 from neurocircuit.tables import Row, print_table, save_tables
 
 #: Hidden units of a quick run: few enough that random ones do not do as well.

@@ -37,7 +37,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from neurocircuit.checks import check_whole
-from neurocircuit.files import atomic
+from neurocircuit.files import atomic, sha256_of_file
 from neurocircuit.stimuli.pathfinder import METADATA_COLUMNS, metadata_rows, pathfinder_batch
 from neurocircuit.stimuli.pathfinder_manifest import (
     COMBINED,
@@ -47,7 +47,6 @@ from neurocircuit.stimuli.pathfinder_manifest import (
     Order,
     checksums_path,
     open_folder,
-    sha256_of_file,
     write_manifest,
 )
 from neurocircuit.stimuli.pathfinder_settings import PathfinderSettings

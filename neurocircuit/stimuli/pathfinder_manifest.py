@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -16,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from neurocircuit.checks import check_whole
-from neurocircuit.files import atomic
+from neurocircuit.files import atomic, sha256_of_file
 from neurocircuit.stimuli.pathfinder import pathfinder_batch
 from neurocircuit.stimuli.pathfinder_settings import PathfinderSettings
 from neurocircuit.versions import package_versions
@@ -179,12 +178,6 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         found = content.get("format") if isinstance(content, dict) else content
         raise ValueError(f"'{path}' has the format {found!r}; this version reads {_FORMAT!r}.")
     return content
-
-
-def sha256_of_file(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, as text."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
