@@ -1,6 +1,9 @@
 """Options and fixtures of the whole test suite."""
 
+import importlib.util
 import os
+import sys
+from pathlib import Path
 
 # Figures are drawn without a screen.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -33,3 +36,21 @@ def pytest_collection_modifyitems(config, items):
 def rng():
     """A generator with the same numbers in every test."""
     return np.random.default_rng(2018)
+
+
+@pytest.fixture(scope="session")
+def import_script():
+    """Import a script by its folder and name, under a module name of its own: some names stand in two folders."""
+
+    def load(folder, name):
+        path, qualified = Path(__file__).parents[1] / folder / f"{name}.py", f"{folder}_{name}"
+        if qualified not in sys.modules:
+            spec = importlib.util.spec_from_file_location(qualified, path)
+            # Dataclasses look their module up by name; benchmarks import what lies beside them.
+            sys.modules[qualified] = importlib.util.module_from_spec(spec)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.syspath_prepend(str(path.parent))
+                spec.loader.exec_module(sys.modules[qualified])
+        return sys.modules[qualified]
+
+    return load

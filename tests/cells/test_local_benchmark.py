@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import csv
 import gc
-import importlib
 import math
 import time
 from functools import partial
-from pathlib import Path
 
 import pytest
 import torch
@@ -17,15 +15,11 @@ from torch import nn
 from neurocircuit.cells import LocallyConnected2d
 from neurocircuit.networks import SPATIAL_LAYOUTS, SpatialNet
 
-FOLDER = Path(__file__).parents[2] / "benchmarks"
-
 
 @pytest.fixture(scope="module")
-def benchmark():
-    """Import the script, which lies outside the package, and beside it what it shares with others."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(FOLDER))
-        yield importlib.import_module("locally_connected")
+def benchmark(import_script):
+    """Import the script, which lies outside the package."""
+    return import_script("benchmarks", "locally_connected")
 
 
 @pytest.fixture(autouse=True)

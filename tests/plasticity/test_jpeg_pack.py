@@ -1,25 +1,20 @@
 """A file that is no pack of lossy images is refused by name, with what was expected."""
 
-import importlib
 import io
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-FOLDER = Path(__file__).parents[2] / "benchmarks"
 EXPECTED = (
     r"must be an npz file with the arrays class_names, jpeg_train, off_train, y_train, jpeg_test, off_test, y_test"
 )
 
 
 @pytest.fixture(scope="module")
-def jpeg_pack():
+def jpeg_pack(import_script):
     """Import the script, which lies outside the package."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(FOLDER))
-        yield importlib.import_module("jpeg_pack")
+    return import_script("benchmarks", "jpeg_pack")
 
 
 def arrays():

@@ -2,10 +2,8 @@
 
 import csv
 import gc
-import importlib
 import json
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,15 +13,11 @@ from literal_rank_rule import literal_step
 from neurocircuit.plasticity import RankRule
 from neurocircuit.plasticity.rank_rule import RankLearner
 
-FOLDER = Path(__file__).parents[2] / "benchmarks"
-
 
 @pytest.fixture(scope="module")
-def benchmark():
-    """Import the script, which lies outside the package, and beside it what it shares with others."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(FOLDER))
-        yield importlib.import_module("rank_rule")
+def benchmark(import_script):
+    """Import the script, which lies outside the package."""
+    return import_script("benchmarks", "rank_rule")
 
 
 @pytest.fixture(autouse=True)

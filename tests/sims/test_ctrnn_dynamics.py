@@ -1,8 +1,6 @@
 """The script that analyses a trained network: its checks, its files, and what it refuses."""
 
-import importlib
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,10 +14,9 @@ from neurocircuit.tasks import make_task
 
 
 @pytest.fixture
-def module(monkeypatch):
+def module(import_script):
     """The script, to call its functions."""
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "sims")
-    return importlib.import_module("ctrnn_dynamics")
+    return import_script("sims", "ctrnn_dynamics")
 
 
 def test_the_network_made_by_hand_passes_every_check_and_leaves_its_files(script, tmp_path):

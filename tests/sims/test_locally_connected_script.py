@@ -1,10 +1,8 @@
 """The script that compares locally connected networks: its checks, its files, and what it refuses."""
 
 import csv
-import importlib
 import json
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,10 +15,9 @@ from neurocircuit.stimuli import digits_image_set
 
 
 @pytest.fixture
-def module(monkeypatch):
+def module(import_script):
     """The script, to call its functions."""
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "sims")
-    return importlib.import_module("locally_connected")
+    return import_script("sims", "locally_connected")
 
 
 @pytest.fixture(autouse=True)
