@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["atomic", "sha256_of_file"]
+__all__ = ["atomic", "cache_folder", "sha256_of_file"]
 
 
 @contextmanager
@@ -28,6 +28,11 @@ def atomic(path: str | Path) -> Iterator[Path]:
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def cache_folder() -> Path:
+    """Return the folder of what is downloaded, ``$XDG_CACHE_HOME/neurocircuit`` or ``~/.cache/neurocircuit``."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "neurocircuit"
 
 
 def sha256_of_file(path: str | Path) -> str:

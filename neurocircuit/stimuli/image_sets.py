@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurocircuit.checks import check_whole
+from neurocircuit.files import cache_folder
 from neurocircuit.stimuli.image_set_files import (
     cifar_folder,
     cifar_is_complete,
@@ -172,7 +173,7 @@ def load_image_set(name: str, data: str | Path | None = None, *, download: bool 
             source = "data" if data else DATA_VARIABLE
             raise FileNotFoundError(f"`{source}` is '{given}', which is not a folder; it must hold image sets.")
         return _read(name, folder)
-    folder = _cache_folder()
+    folder = cache_folder()
     if not _is_complete(name, folder) and download:
         _download(name, folder)
     return _read(name, folder)
@@ -240,10 +241,6 @@ def _label(label: str, original: _Original, train: int, test: int) -> str:
     counts = ((train, original.train, "training"), (test, original.test, "test"))
     parts = [f"{found:,} of {whole:,} {part}" for found, whole, part in counts if found != whole]
     return f"{label} ({' and '.join(parts)} images)" if parts else label
-
-
-def _cache_folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "neurocircuit"
 
 
 def _is_complete(name: str, folder: Path) -> bool:
