@@ -9,7 +9,21 @@ from neurocircuit.networks.hgru import HGRUClassifier
 from neurocircuit.networks.hidden_layer import HiddenLayer, HiddenLayerClassifier, linear_control, new_read_out
 from neurocircuit.networks.locally_connected import SpatialNet, match_parameters, spatial_parameters
 from neurocircuit.networks.parts import FilterBank, ReadOut, count_parameters
+from neurocircuit.networks.pretrained_recogniser import fetch_pretrained
 from neurocircuit.networks.rate_run import RateTrajectory, run_network
+from neurocircuit.networks.recogniser_files import (
+    convert_recogniser,
+    load_published,
+    load_recogniser,
+    save_published,
+    save_recogniser,
+)
+from neurocircuit.networks.recurrent_recogniser import (
+    PUBLISHED_RECOGNISER,
+    RecogniserRun,
+    RecogniserSettings,
+    RecurrentRecogniser,
+)
 from neurocircuit.networks.spatial_settings import (
     SPATIAL_LAYOUTS,
     FullLayer,
@@ -22,6 +36,7 @@ from neurocircuit.networks.spatial_settings import (
 __all__ = [
     "CTRNN",
     "FEEDFORWARD_CONTROLS",
+    "PUBLISHED_RECOGNISER",
     "SPATIAL_LAYOUTS",
     "CTRNNSettings",
     "FeedforwardClassifier",
@@ -33,21 +48,30 @@ __all__ = [
     "NoiseScaling",
     "RateTrajectory",
     "ReadOut",
+    "RecogniserRun",
+    "RecogniserSettings",
+    "RecurrentRecogniser",
     "SpatialKind",
     "SpatialLayer",
     "SpatialNet",
     "SpatialNetSettings",
     "WeightsError",
+    "convert_recogniser",
     "count_parameters",
+    "fetch_pretrained",
     "gabor_bank",
     "linear_control",
     "load_notebook",
+    "load_published",
+    "load_recogniser",
     "load_sg",
     "match_parameters",
     "matched_feedforward",
     "new_read_out",
     "parameter_table",
     "run_network",
+    "save_published",
+    "save_recogniser",
     "scale_width",
     "spatial_parameters",
 ]

@@ -61,7 +61,7 @@ def load_notebook(source: str | Path | Mapping[str, Any]) -> HGRUClassifier:
     WeightsError
         If the file is not one of weights alone, or an entry is missing, unknown, of a wrong shape or not finite.
     """
-    state = _read(source, "state_dict")
+    state = read_state(source, "state_dict")
     if "unit1.n" in state:
         raise WeightsError(
             "`source` has time gains, `unit1.n`: it is the notebook's form without batch norm, whose published code "
@@ -122,7 +122,7 @@ def load_sg(
     """
     if initial_state not in ("zeros", "xavier"):
         raise ValueError(f"`initial_state` is {initial_state!r}; these weights have 'zeros' or 'xavier'.")
-    state = _read(source, "model_state_dict")
+    state = read_state(source, "model_state_dict")
     steps = _size(state, "hgru_unit.n", 1, _DEFAULT_STEPS)
     options = {"variant": "paper", "symmetric": False, "initial_state": initial_state}
     network = _network(state, "conv_feature_extractor.weight", "hgru_unit.w_gate", steps, **options)
@@ -167,7 +167,7 @@ def _network(state: State, filters: str, kernel: str, steps: int, **options: Any
     return HGRUClassifier(channels, size, steps, filter_size=width, **options)
 
 
-def _read(source: str | Path | Mapping[str, Any], name: str) -> State:
+def read_state(source: str | Path | Mapping[str, Any], name: str) -> State:
     """Return the entries of a file or mapping, without the wrapping dictionary and the prefix."""
     content: Any = source
     if not isinstance(source, Mapping):
@@ -183,8 +183,9 @@ def _read(source: str | Path | Mapping[str, Any], name: str) -> State:
             f"`source` holds entries that are not tensors: {', '.join(other)}. Expected the state of a network, alone "
             f"or under `{name}`."
         )
-    prefixed = all(key.startswith(_PREFIX) for key in content)
-    return {key.removeprefix(_PREFIX) if prefixed else key: value for key, value in content.items()}
+    named = {str(key): value for key, value in content.items()}
+    prefixed = all(key.startswith(_PREFIX) for key in named)
+    return {key.removeprefix(_PREFIX) if prefixed else key: value for key, value in named.items()}
 
 
 def _unpickled(file: IO[bytes], source: str | Path) -> Any:
@@ -214,7 +215,7 @@ def _fill(network: HGRUClassifier, state: State, layout: Mapping[str, _Entry]) -
     """Load the entries into the network, or report everything that does not fit."""
     own = network.state_dict()
     shapes = {key: entry.shape or tuple(own[entry.ours].shape) for key, entry in layout.items()}
-    _report(state, shapes)
+    check_layout(state, shapes)
     # The bias that goes to a running mean comes before the running mean itself, which replaces it.
     filled = {entry.ours: state[key].reshape(own[entry.ours].shape) for key, entry in layout.items()}
     # A shared kernel is listed twice.
@@ -224,7 +225,7 @@ def _fill(network: HGRUClassifier, state: State, layout: Mapping[str, _Entry]) -
     return network.eval()
 
 
-def _report(state: State, shapes: Mapping[str, Shape]) -> None:
+def check_layout(state: State, shapes: Mapping[str, Shape]) -> None:
     """Raise WeightsError with every entry that does not fit."""
     common = [key for key in shapes if key in state]
     parts = {

@@ -15,6 +15,8 @@ from neurocircuit.equations import equations_latex
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+#: Folders of pages that are made when the docs are built.
+BUILT = {"_build", "generated", "gallery", "lessons"}
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +78,7 @@ def test_every_circuit_of_the_docs_is_in_the_bibliography(extensions):
 
 def test_every_citation_of_a_page_or_docstring_is_in_the_bibliography():
     keys = set(re.findall(r"^@\w+\{(\w+),", (DOCS / "references.bib").read_text(encoding="utf-8"), re.MULTILINE))
-    pages = [page for page in DOCS.rglob("*.rst") if not {"_build", "generated", "gallery"} & set(page.parts)]
+    pages = [page for page in DOCS.rglob("*.rst") if not BUILT & set(page.parts)]
     texts = [*pages, *(ROOT / "neurocircuit").rglob("*.py"), *(DOCS / "examples").glob("*.py")]
     cited = {key for text in texts for key in re.findall(r":cite:\w:`(\w+)`", text.read_text(encoding="utf-8"))}
     assert cited
@@ -102,7 +104,7 @@ def test_every_row_of_the_committed_reproductions_passed():
 
 
 def test_every_table_that_a_page_reads_is_committed():
-    pages = [page for page in DOCS.rglob("*.rst") if not {"_build", "generated", "gallery"} & set(page.parts)]
+    pages = [page for page in DOCS.rglob("*.rst") if not BUILT & set(page.parts)]
     read = [
         page.parent / name for page in pages for name in re.findall(r":file: (\S+)", page.read_text(encoding="utf-8"))
     ]
