@@ -7,10 +7,14 @@ from neurocircuit.analysis.ctrnn_recipes import CTRNN_RECIPES, FRESH_TRIALS, CTR
 from neurocircuit.analysis.ctrnn_sweep import SweepPoint, run_sweep, sweep_map, sweep_points
 from neurocircuit.analysis.ctrnn_training import TrainedTask, build_ctrnn, iterations_to, load_trained, train_task
 from neurocircuit.analysis.currents import ei_balance, ei_currents, paradoxical_effect
+from neurocircuit.analysis.decoders import decode_labels
+from neurocircuit.analysis.decoding import decode
+from neurocircuit.analysis.decoding_settings import DecodingSettings
 from neurocircuit.analysis.evidence import input_gradient, occlusion_map
 from neurocircuit.analysis.exact_networks import GROUPS, RankOne, context_integrator, rank_one_network
 from neurocircuit.analysis.feedback_alignment import gradient_angles
 from neurocircuit.analysis.fixed_points import distinct_points, find_fixed_points, rate_of_change, sample_starts
+from neurocircuit.analysis.flow_perturbation import altered_flows, perturb_flows, shuffled_difference
 from neurocircuit.analysis.hidden_unit_comparison import (
     PreparedImages,
     compare_hidden_units,
@@ -55,8 +59,27 @@ from neurocircuit.analysis.pathfinder import (
     train_network,
 )
 from neurocircuit.analysis.pathfinder_recipes import FRESH_SEED, PATHFINDER_RECIPES, PathfinderRecipe
+from neurocircuit.analysis.perturbation_experiment import PerturbationSettings, perturbation_experiment
 from neurocircuit.analysis.photograph import dominant_orientation, photograph_experiment
 from neurocircuit.analysis.psychometric import PsychometricFit, cumulative_gaussian, fit_psychometric
+from neurocircuit.analysis.published_recogniser import (
+    PublishedArrays,
+    PublishedCell,
+    published_cells,
+    published_summary,
+    read_published,
+)
+from neurocircuit.analysis.recogniser_answers import SceneAnswers, name_targets
+from neurocircuit.analysis.recogniser_recipes import RECOGNISER_RECIPES, RECOGNISER_VARIANTS, RecogniserRecipe
+from neurocircuit.analysis.recogniser_study import RecogniserStudy, scenes_of, train_recogniser
+from neurocircuit.analysis.recogniser_summary import (
+    auxiliary_averages,
+    functional_importance,
+    over_networks,
+    over_repeats,
+    pool_perturbations,
+    pool_variables,
+)
 from neurocircuit.analysis.selectivity import (
     cluster_units,
     d_prime,
@@ -119,6 +142,8 @@ __all__ = [
     "PATHFINDER_MODELS",
     "PATHFINDER_RECIPES",
     "PUBLISHED_ACCURACY",
+    "RECOGNISER_RECIPES",
+    "RECOGNISER_VARIANTS",
     "SPATIAL_NETWORKS",
     "SPATIAL_RECIPES",
     "SURROUND_ANGLES",
@@ -129,6 +154,7 @@ __all__ = [
     "ComparisonRecipe",
     "Competition",
     "ContextDynamics",
+    "DecodingSettings",
     "DistanceRule",
     "DistanceScore",
     "EvidenceSeries",
@@ -137,9 +163,15 @@ __all__ = [
     "Linearisation",
     "Passes",
     "PathfinderRecipe",
+    "PerturbationSettings",
     "PreparedImages",
     "PsychometricFit",
+    "PublishedArrays",
+    "PublishedCell",
     "RankOne",
+    "RecogniserRecipe",
+    "RecogniserStudy",
+    "SceneAnswers",
     "SpatialRecipe",
     "StateSpace",
     "SweepPoint",
@@ -153,6 +185,8 @@ __all__ = [
     "above_ideal",
     "accuracy_by_path_length",
     "accuracy_by_steps",
+    "altered_flows",
+    "auxiliary_averages",
     "brunel_rates",
     "build_ctrnn",
     "build_network",
@@ -172,6 +206,8 @@ __all__ = [
     "cumulative_gaussian",
     "curve_trials",
     "d_prime",
+    "decode",
+    "decode_labels",
     "distance_baseline",
     "distinct_points",
     "dominant_orientation",
@@ -186,6 +222,7 @@ __all__ = [
     "fit_window",
     "fixed_point",
     "fractional_variance",
+    "functional_importance",
     "gradient_angles",
     "gradient_flow",
     "hgru_activity",
@@ -201,22 +238,34 @@ __all__ = [
     "load_trained",
     "marker_distance_score",
     "mean_weights",
+    "name_targets",
     "neighbour_correlation",
     "network_outputs",
     "occlusion_map",
     "ode_study",
+    "over_networks",
+    "over_repeats",
     "paradoxical_effect",
     "pearson_r",
+    "perturb_flows",
+    "perturbation_experiment",
     "perturbation_table",
     "photograph_experiment",
+    "pool_perturbations",
+    "pool_variables",
     "prepare_images",
     "projection_lesions",
+    "published_cells",
+    "published_summary",
     "rank_one_network",
     "rate_of_change",
+    "read_published",
     "rms_error",
     "run_sweep",
     "sample_starts",
+    "scenes_of",
     "score_network",
+    "shuffled_difference",
     "siegert_rate",
     "size_tuning",
     "sort_units",
@@ -234,6 +283,7 @@ __all__ = [
     "tilt_shift",
     "train_bio_units",
     "train_network",
+    "train_recogniser",
     "train_spatial",
     "train_task",
     "training_cost",

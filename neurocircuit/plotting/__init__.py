@@ -21,6 +21,8 @@ from neurocircuit.plotting.local_filters import filter_mosaic, plot_gradient_ang
 from neurocircuit.plotting.pathfinder import plot_contact_sheet, plot_marker_distances
 from neurocircuit.plotting.photograph import plot_map, plot_orientation_map
 from neurocircuit.plotting.psychometric import plot_chronometric, plot_psychometric
+from neurocircuit.plotting.recogniser import plot_decoding, plot_importance
+from neurocircuit.plotting.recogniser_scenes import plot_answer, plot_scene, plot_scene_activity
 from neurocircuit.plotting.selectivity import plot_connectivity, plot_currents, plot_lesions
 from neurocircuit.plotting.spiking import plot_population_rate, plot_raster, plot_rate_and_trace, plot_spiking_output
 from neurocircuit.plotting.stability import plot_stability_map
@@ -34,6 +36,7 @@ __all__ = [
     "filter_mosaic",
     "plot_accuracy",
     "plot_activity",
+    "plot_answer",
     "plot_chronometric",
     "plot_comparison",
     "plot_confusion",
@@ -42,6 +45,7 @@ __all__ = [
     "plot_convergence",
     "plot_currents",
     "plot_cycles",
+    "plot_decoding",
     "plot_device_differences",
     "plot_device_times",
     "plot_display",
@@ -49,6 +53,7 @@ __all__ = [
     "plot_fixed_points",
     "plot_gradient_angles",
     "plot_gradient_flow",
+    "plot_importance",
     "plot_learning_curves",
     "plot_lesions",
     "plot_local_filters",
@@ -60,6 +65,8 @@ __all__ = [
     "plot_psychometric",
     "plot_raster",
     "plot_rate_and_trace",
+    "plot_scene",
+    "plot_scene_activity",
     "plot_scheme_residuals",
     "plot_schemes",
     "plot_signed_map",

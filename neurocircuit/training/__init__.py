@@ -2,6 +2,7 @@
 
 from neurocircuit.intervals import accuracy_interval
 from neurocircuit.training.checkpoints import has_run, load_weights, save_weights
+from neurocircuit.training.clutter import SCENE_OBJECTIVE, clutter_set, clutter_stream
 from neurocircuit.training.config import TrainingConfig, learning_rate_at
 from neurocircuit.training.evaluation import Evaluation, Objective, classified, evaluate
 from neurocircuit.training.log import read_log
@@ -12,6 +13,7 @@ from neurocircuit.training.sources import Batch, DatasetSource, Source, StreamSo
 from neurocircuit.training.trials import draw_trials, masked_mse, trial_objective, trial_stream
 
 __all__ = [
+    "SCENE_OBJECTIVE",
     "Batch",
     "DatasetSource",
     "Evaluation",
@@ -23,6 +25,8 @@ __all__ = [
     "TrainingResult",
     "accuracy_interval",
     "classified",
+    "clutter_set",
+    "clutter_stream",
     "draw_trials",
     "evaluate",
     "fit",

@@ -24,6 +24,7 @@ __all__ = [
     "Meter",
     "Objective",
     "autocast",
+    "check_labels",
     "classification_loss",
     "classified",
     "evaluate",
@@ -55,13 +56,13 @@ def classified(outputs: Tensor, targets: Tensor) -> Tensor:
     return outputs.argmax(1) == targets
 
 
-def classification_loss(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Return the mean cross-entropy of logits, (batch, class), and labels.
+def check_labels(outputs: Tensor, targets: Tensor) -> None:
+    """Check labels against outputs, (batch, class); torch would pass over -100 silently.
 
     Raises
     ------
     ValueError
-        If a label is not the number of a class; torch would pass over -100 silently.
+        If a label is not the number of a class.
     """
     wrong = (targets < 0) | (targets >= outputs.shape[1])
     if wrong.any():
@@ -70,6 +71,17 @@ def classification_loss(outputs: Tensor, targets: Tensor) -> Tensor:
             f"`targets` has the label {int(targets[place])} at place {place} of its batch; with {outputs.shape[1]} "
             f"outputs it must be 0 to {outputs.shape[1] - 1}."
         )
+
+
+def classification_loss(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean cross-entropy of logits, (batch, class), and labels.
+
+    Raises
+    ------
+    ValueError
+        If a label is not the number of a class.
+    """
+    check_labels(outputs, targets)
     return cross_entropy(outputs, targets)
 
 
