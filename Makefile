@@ -73,7 +73,8 @@ sims-quick: $(VENV)/.run
 	done
 
 bench: $(VENV)/.run
-	@set -e; for script in torch_step brian_pools devices hgru_step lateral_conv pathfinder ctrnn_step rank_rule locally_connected; do \
+	@set -e; for script in torch_step brian_pools devices hgru_step lateral_conv pathfinder ctrnn_step rank_rule locally_connected clutter \
+	  recurrent_recogniser decoding; do \
 	  echo "benchmarks/$$script.py"; $(BIN)/python benchmarks/$$script.py; \
 	done
 
@@ -81,4 +82,4 @@ cuda-check: $(VENV)/.cuda
 	$(BIN)/python -m pytest --slow tests/simulation/test_cuda.py
 
 clean:
-	rm -rf outputs docs/_build docs/gallery docs/generated build *.egg-info
+	rm -rf outputs docs/_build docs/gallery docs/tutorials/lessons docs/generated build *.egg-info

@@ -29,7 +29,7 @@ extensions = [
     "circuit_directive",
     "public_names",
 ]
-exclude_patterns = ["_build", "examples", "results"]
+exclude_patterns = ["_build", "examples", "lessons", "results"]
 templates_path = ["_templates"]
 default_role = "py:obj"
 # Quotes and ellipses, but no dashes: "--preset" is an option.
@@ -46,8 +46,9 @@ bibtex_bibfiles = ["references.bib"]
 bibtex_default_style = "unsrt"
 
 sphinx_gallery_conf = {
-    "examples_dirs": "examples",
-    "gallery_dirs": "gallery",
+    # Lessons are longer, and belong to the tutorials.
+    "examples_dirs": ["examples", "lessons"],
+    "gallery_dirs": ["gallery", "tutorials/lessons"],
     "filename_pattern": r"plot_",
     "abort_on_example_error": True,
     "download_all_examples": False,
