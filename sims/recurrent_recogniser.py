@@ -58,11 +58,11 @@ from neurocircuit.training import read_log
 
 #: Test scenes among which an example of each answer is looked for, and those on which exact checks are made.
 SHOWN_SCENES, CHECKED_SCENES = 50, 16
-#: Networks that are decoded, and those whose flows are perturbed, where nothing else is asked for.
-DECODED, PERTURBED = ("0111", "1011", "0000"), ("0111", "1011")
-
-#: Networks whose results are published.
+#: Longer tables are saved only.
+PRINTED_ROWS = 60
+#: Networks whose results are published; those that are decoded, and those whose flows are perturbed, by default.
 PUBLISHED = ("0111", "1011")
+DECODED, PERTURBED = (*PUBLISHED, "0000"), PUBLISHED
 
 Variants = Annotated[
     tuple[str, ...], tyro.conf.arg(help="; ".join(f"{flags}: {text}" for flags, text in RECOGNISER_VARIANTS.items()))
@@ -284,11 +284,12 @@ def plot_answers(network: RecurrentRecogniser, scenes: SceneBatch, names: Sequen
 
 
 def report(config: Common, name: str, tables: Mapping[str, list[Row]], results: Mapping[str, xr.Dataset]) -> None:
-    """Print and save the tables of a stage, and save its results, one file a variant."""
+    """Print the short tables of a stage, save all of them, and save its results, one file a variant."""
     folder = config.study().folder
     tables = {title: rows for title, rows in tables.items() if rows}
     for title, rows in tables.items():
-        print_table(f"{name}: {title}", rows)
+        if len(rows) <= PRINTED_ROWS:
+            print_table(f"{name}: {title}", rows)
     for place in (folder, *([config.tables] if config.tables else [])):
         save_tables(place, f"recogniser_{folder.name}_{name}", tables, seed=None, seeds=config.seeds)
     for flags, result in results.items():

@@ -40,8 +40,8 @@ def sweeps(network: RecurrentRecogniser, images: Tensor) -> list[Sweep]:
     ValueError, TypeError
         If the images are of another size or dtype than the network, or have other values.
     """
-    # The network's own check, which its steps by themselves do not make.
-    images = network._checked(images)
+    # Steps by themselves do not check.
+    images = network.check_images(images)
     drive = network.conv1(images)
     found = [Sweep(network.sweep(images, drive, lambda layer: {}), {})]
     while len(found) < network.settings.time_steps:

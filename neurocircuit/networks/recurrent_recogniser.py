@@ -116,7 +116,7 @@ class RecurrentRecogniser(ModulatedStack):
         TypeError
             If they are no tensor, or of another dtype than the network.
         """
-        return self._read_out([state.full for state in self._unroll(self._checked(images), _NONE, None)])
+        return self._read_out([state.full for state in self._unroll(self.check_images(images), _NONE, None)])
 
     def run(
         self, images: Tensor, record: Collection[str] = RECORDS, replace: Replacements | None = None
@@ -146,7 +146,7 @@ class RecurrentRecogniser(ModulatedStack):
         unknown = [name for name in record if name not in RECORDS] if not isinstance(record, str) else [record]
         if unknown:
             raise ValueError(f"`record` has {unknown[0]!r}; it must be a collection of {', '.join(RECORDS)}.")
-        images = self._checked(images)
+        images = self.check_images(images)
         replace = replace or _NONE
         check_replacements(self, replace, len(images), self.settings.time_steps)
         activations: dict[str, dict[int, Tensor]] = {}
@@ -205,7 +205,16 @@ class RecurrentRecogniser(ModulatedStack):
         probabilities = torch.softmax(found.to(torch.promote_types(found.dtype, torch.float32)), 1)
         return probabilities.clamp(_LEAST, 1).log()
 
-    def _checked(self, images: Tensor) -> Tensor:
+    def check_images(self, images: Tensor) -> Tensor:
+        """Return images that the network can take.
+
+        Raises
+        ------
+        TypeError
+            If they are no tensor, or of another dtype than the network.
+        ValueError
+            If they are of another size, or have values below 0 or above 1.
+        """
         if not isinstance(images, Tensor):
             raise TypeError(f"`images` is a {type(images).__name__}; it must be a torch tensor, such as of from_numpy.")
         size = self.settings.input_size
