@@ -1,11 +1,11 @@
-"""A whole number is told from what only looks like one."""
+"""Numbers are told from what only looks like them."""
 
 import json
 
 import numpy as np
 import pytest
 
-from neurocircuit.checks import check_whole
+from neurocircuit.checks import check_number, check_whole
 from neurocircuit.training import TrainingConfig
 
 
@@ -29,3 +29,29 @@ def test_a_smaller_number_is_refused():
 def test_a_training_configuration_from_numpy_numbers_can_be_written_as_json():
     config = TrainingConfig(steps=np.int64(5), seed=np.int64(3))
     assert json.dumps([config.steps, config.seed]) == "[5, 3]"
+
+
+@pytest.mark.parametrize("value", [1.5, 2, np.float32(1.5), np.int64(2)])
+def test_a_number_is_returned_as_pythons_float(value):
+    assert check_number("rate", value, above=1) == value
+    assert type(check_number("rate", value)) is float
+
+
+@pytest.mark.parametrize("value", ["2", True, None, 1j])
+def test_what_is_no_number_is_refused(value):
+    with pytest.raises(TypeError, match=r"`rate` is .*; it must be a number"):
+        check_number("rate", value)
+
+
+@pytest.mark.parametrize(
+    ("value", "range_", "allowed"),
+    [
+        (0.0, {"above": 0}, "above 0"),
+        (-0.5, {"at_least": 0}, "at least 0"),
+        (np.inf, {"at_least": 0}, "at least 0"),
+        (np.nan, {"above": 0}, "above 0"),
+    ],
+)
+def test_a_number_out_of_range_is_refused(value, range_, allowed):
+    with pytest.raises(ValueError, match=f"`rate` is {value}; it must be finite and {allowed}"):
+        check_number("rate", value, **range_)

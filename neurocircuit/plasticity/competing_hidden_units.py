@@ -11,10 +11,10 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
-from neurocircuit.checks import check_whole
+from neurocircuit.checks import check_number, check_whole
 from neurocircuit.plasticity.convergence import Convergence, count_winners, measure_convergence
 from neurocircuit.plasticity.images import check_images
-from neurocircuit.plasticity.rank_rule import RankLearner, RankRule, check_number, currents, initial_weights
+from neurocircuit.plasticity.rank_rule import RankLearner, RankRule, currents, initial_weights
 from neurocircuit.plasticity.unit_training import Precision, train_units
 from neurocircuit.training.config import resolve_device
 

@@ -19,14 +19,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from neurocircuit.checks import check_whole
+from neurocircuit.checks import check_number, check_whole
 from neurocircuit.errors import NonFiniteError
 
 __all__ = [
@@ -34,7 +33,6 @@ __all__ = [
     "RankRule",
     "check_finite",
     "check_inputs",
-    "check_number",
     "currents",
     "initial_weights",
     "rank_step",
@@ -103,16 +101,6 @@ class RankRule:
     def step_size(self, epoch: int) -> float:
         """Return the largest change of a weight in one update of an epoch, the first being 0."""
         return self.learning_rate * (1 - epoch / self.epochs)
-
-
-def check_number(name: str, value: Any, *, at_least: float = -math.inf, above: float = -math.inf) -> float:
-    """Return a finite number as a float, or raise: TypeError if it is none, ValueError if it is out of range."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"`{name}` is {value!r}; it must be a number.")
-    if not (at_least <= float(value) < math.inf and float(value) > above):
-        allowed = f"above {above}" if above > -math.inf else f"at least {at_least}"
-        raise ValueError(f"`{name}` is {value}; it must be finite and {allowed}.")
-    return float(value)
 
 
 def _check_norm(p: Any) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurocircuit.checks import check_whole
+from neurocircuit.checks import check_number, check_whole
 
 __all__ = ["KEYS", "QUADRANTS", "ClutterSettings"]
 
@@ -74,7 +74,7 @@ class ClutterSettings:
             )
         if self.rotation[1] > 180:
             raise ValueError(f"`rotation` is {self.rotation}; it must be within 0 and 180 degrees.")
-        _check_number("jitter", self.jitter)
+        check_number("jitter", self.jitter, at_least=0)
         self._check_room()
 
     def _check_room(self) -> None:
@@ -122,17 +122,10 @@ class ClutterSettings:
         return replace(self, scale_small=(small, small), scale_large=(large, large), rotation=(turn, turn), jitter=0.0)
 
 
-def _check_number(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        raise TypeError(f"`{name}` is {value!r}; it must be a number.")
-    if not math.isfinite(value) or value < 0:
-        raise ValueError(f"`{name}` is {value}; it must be finite and 0 or more.")
-
-
 def _check_range(name: str, value: Any) -> None:
     if not isinstance(value, tuple) or len(value) != 2:
         raise TypeError(f"`{name}` is {value!r}; it must be a pair, the least and the greatest.")
     for number in value:
-        _check_number(name, number)
+        check_number(name, number, at_least=0)
     if value[0] > value[1]:
         raise ValueError(f"`{name}` is {value}; the least must come first.")

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, get_args
 
-import numpy as np
-
-from neurocircuit.checks import check_whole
+from neurocircuit.checks import check_number, check_whole
 from neurocircuit.stimuli.pathfinder_templates import Geometry
 
 __all__ = ["DIFFICULTIES", "Negatives", "PathfinderSettings"]
@@ -115,8 +113,10 @@ class PathfinderSettings:
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():
             check_whole(name, getattr(self, name), least)
-        for name in (*_POSITIVE, *_NOT_NEGATIVE):
-            _check_number(name, getattr(self, name), positive=name in _POSITIVE)
+        for name in _POSITIVE:
+            check_number(name, getattr(self, name), above=0)
+        for name in _NOT_NEGATIVE:
+            check_number(name, getattr(self, name), at_least=0)
         if not isinstance(self.separate_targets, bool):
             raise TypeError(f"`separate_targets` is {self.separate_targets!r}; it must be True or False.")
         if self.negatives not in get_args(Negatives):
@@ -161,13 +161,6 @@ class PathfinderSettings:
     def scale(self) -> float:
         """Delivered pixels per drawn pixel."""
         return self.image_size / self.canvas_size
-
-
-def _check_number(name: str, value: object, *, positive: bool) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        raise TypeError(f"`{name}` is {value!r}; it must be a number.")
-    if not math.isfinite(value) or value < 0 or (positive and value == 0):
-        raise ValueError(f"`{name}` is {value}; it must be finite and {'more than 0' if positive else '0 or more'}.")
 
 
 #: Settings by name: the three published difficulties, and one small enough to train on two CPU cores.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Condition", "Seed", "Table", "check_count", "check_number", "generator"]
+__all__ = ["Condition", "Seed", "Table", "check_count", "generator"]
 
 Seed = int | np.random.Generator
 #: One column a condition.
@@ -76,11 +75,3 @@ def check_count(n: int) -> None:
         raise TypeError(f"`n` is {n!r}; it must be a whole number of trials.")
     if n < 1:
         raise ValueError(f"`n` is {n}; at least 1 trial must be drawn.")
-
-
-def check_number(name: str, value: float, *, zero: bool = False) -> None:
-    """Refuse what is not a finite number greater than 0, or at least 0 if `zero` is True."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        raise TypeError(f"`{name}` is {value!r}; it must be a number.")
-    if not (math.isfinite(value) and (value > 0 or (zero and value == 0))):
-        raise ValueError(f"`{name}` is {value!r}; it must be finite and {'at least' if zero else 'greater than'} 0.")

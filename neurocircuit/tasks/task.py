@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurocircuit.tasks.conditions import Condition, Seed, Table, check_count, check_number, generator
+from neurocircuit.checks import check_number
+from neurocircuit.tasks.conditions import Condition, Seed, Table, check_count, generator
 from neurocircuit.tasks.epochs import Duration, Layout, Uniform, check_duration, draw_layout, shortest, whole_steps
 from neurocircuit.tasks.trials import Scores, Trials
 
@@ -85,7 +86,8 @@ class Task(ABC):
                 raise ValueError(f"`{name}` is 0 ms; task {self.name} cannot do without it.")
         for setting in fields(self):
             if setting.name in ("step", "length", "noise", "grace") and getattr(self, setting.name) is not None:
-                check_number(setting.name, getattr(self, setting.name), zero=setting.name in ("noise", "grace"))
+                range_ = {"at_least": 0} if setting.name in ("noise", "grace") else {"above": 0}
+                check_number(setting.name, getattr(self, setting.name), **range_)
         least = shortest(self.durations[self.response_epoch])
         if self.grace >= least:
             raise ValueError(
@@ -177,7 +179,7 @@ class Task(ABC):
         """
         check_count(n)
         step = self.step if step is None else step
-        check_number("step", step)
+        check_number("step", step, above=0)
         grace = whole_steps("grace", self.grace, step)
         given = self._check_conditions(n, conditions)
         rng = generator(seed)

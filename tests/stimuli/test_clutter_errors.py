@@ -42,7 +42,7 @@ def test_a_resized_canvas_holds_its_objects_or_says_that_cells_are_too_small():
         ({"scale_large": 1.5}, TypeError, r"`scale_large` is 1\.5; it must be a pair"),
         ({"scale_large": (1.5, "2")}, TypeError, "`scale_large` is '2'; it must be a number"),
         ({"rotation": (25.0, 190.0)}, ValueError, "`rotation` is .*within 0 and 180"),
-        ({"rotation": (-5.0, 5.0)}, ValueError, r"`rotation` is -5\.0; it must be finite and 0 or more"),
+        ({"rotation": (-5.0, 5.0)}, ValueError, r"`rotation` is -5\.0; it must be finite and at least 0"),
         ({"jitter": float("nan")}, ValueError, "`jitter` is nan"),
         ({"jitter": True}, TypeError, "`jitter` is True; it must be a number"),
     ],

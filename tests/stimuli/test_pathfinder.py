@@ -156,7 +156,7 @@ def test_metadata_rows_have_the_fields_columns():
         ({"contour_length": 6.0}, TypeError, "`contour_length` is 6.0"),
         ({"distractors": -1}, ValueError, "`distractors` is -1"),
         ({"margin": float("nan")}, ValueError, "`margin` is nan"),
-        ({"continuity": 0}, ValueError, "`continuity` is 0; it must be finite and more than 0"),
+        ({"continuity": 0}, ValueError, "`continuity` is 0; it must be finite and above 0"),
         ({"paddle_width": 1.7}, ValueError, "product must be whole"),
         ({"seed_border": 150}, ValueError, "`seed_border` is 150, which leaves 0 pixels"),
         ({"padding": 148}, ValueError, "`padding` is 148, which leaves 4 pixels"),
