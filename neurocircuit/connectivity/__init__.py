@@ -1,5 +1,12 @@
 """Lateral kernels as convolutions, as explicit synapses and as fast operators; sparse weights under Dale's law."""
 
+from neurocircuit.connectivity.channel_mixing import (
+    ChannelMixing,
+    circulant_gaussian,
+    discontinuous,
+    summed_channels,
+    uniform_channels,
+)
 from neurocircuit.connectivity.dale import (
     DaleWeights,
     WeightDistribution,
@@ -15,17 +22,12 @@ from neurocircuit.connectivity.kernels import (
     Boundary,
     Box,
     BoxTerm,
-    ChannelMixing,
     Dense,
     FieldShape,
     LateralKernel,
     Mixture,
     SynapseTable,
-    circulant_gaussian,
-    discontinuous,
     gaussian,
-    summed_channels,
-    uniform_channels,
 )
 from neurocircuit.connectivity.operators import as_operator, box_sum, pad
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import abc
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -22,18 +22,15 @@ __all__ = [
     "Boundary",
     "Box",
     "BoxTerm",
-    "ChannelMixing",
     "Dense",
     "FieldShape",
     "LateralKernel",
     "Mixture",
     "SynapseTable",
     "axis_sources",
-    "circulant_gaussian",
-    "discontinuous",
+    "check_channels",
+    "check_spread",
     "gaussian",
-    "summed_channels",
-    "uniform_channels",
 ]
 
 FloatArray = npt.NDArray[np.float64]
@@ -247,71 +244,6 @@ class Annulus(LateralKernel):
         return rf"\frac{{1}}{{{self.outer}^2 - {self.inner}^2}} \sum_{{(x',y') \in {domain}}} {source}_{{x'y'k}}"
 
 
-@dataclass(frozen=True)
-class ChannelMixing(LateralKernel):
-    """Weighted sum over the channels at the same pixel, by circular channel lag.
-
-    Parameters
-    ----------
-    by_lag : tuple of float
-        Weight of the channel ``(post + lag) % K`` for lag 0 to K - 1.
-    label : str
-        Name used in the documentation.
-
-    Raises
-    ------
-    ValueError
-        If there is no weight or one is not finite.
-    """
-
-    by_lag: tuple[float, ...]
-    label: str = "w"
-    boundary: Boundary = field(default="zero", init=False)
-
-    def __post_init__(self) -> None:
-        weights = tuple(float(w) for w in self.by_lag)
-        if not weights or not np.all(np.isfinite(weights)):
-            raise ValueError(f"`by_lag` is {self.by_lag!r}; it must hold one finite weight per channel.")
-        object.__setattr__(self, "by_lag", weights)
-
-    @property
-    def half_width(self) -> int:
-        """Zero: only the same pixel counts."""
-        return 0
-
-    @property
-    def is_uniform(self) -> bool:
-        """Whether every channel has the same weight, so that one value serves all channels of a pixel."""
-        return len(set(self.by_lag)) == 1
-
-    def check_field(self, shape: FieldShape, name: str = "kernel") -> None:
-        """Raise ValueError if the field has another number of channels."""
-        if shape[0] != len(self.by_lag):
-            raise ValueError(
-                f"`{name}` mixes {len(self.by_lag)} channels but the field has {shape[0]} (shape {shape}, expected "
-                "(channel, y, x)). Build the circuit with the same number of channels as the drive."
-            )
-
-    def matrix(self) -> FloatArray:
-        """Return the weights as a (post, pre) matrix."""
-        count = len(self.by_lag)
-        post, pre = np.indices((count, count))
-        return np.asarray(np.asarray(self.by_lag)[(pre - post) % count])
-
-    def as_kernel(self, channels: int) -> FloatArray:
-        """Return (channels, channels, 1, 1)."""
-        self.check_field((channels, 1, 1))
-        return self.matrix()[:, :, None, None]
-
-    def latex(self, source: str) -> str:
-        """Return the sum over channels."""
-        if self.is_uniform:
-            mean = math.isclose(self.by_lag[0] * len(self.by_lag), 1)
-            weight = r"\frac{1}{K} " if mean else "" if self.by_lag[0] == 1 else f"{self.by_lag[0]:.4g} "
-            return rf"{weight}\sum_{{k'}} {source}_{{xyk'}}"
-        return rf"\sum_{{k'}} {self.label}_{{k'-k}} {source}_{{xyk'}}"
-
-
 @dataclass(frozen=True, eq=False)
 class Dense(LateralKernel):
     """Arbitrary weights over channel and space.
@@ -413,45 +345,6 @@ class Mixture(LateralKernel):
         return " + ".join(rf"{weight:.4g} \, {kernel.latex(source)}" for weight, kernel in self.parts)
 
 
-def uniform_channels(channels: int) -> ChannelMixing:
-    """Return the mean over all channels at a pixel."""
-    _check_channels(channels)
-    return ChannelMixing((1 / channels,) * channels, label="u")
-
-
-def summed_channels(channels: int) -> ChannelMixing:
-    """Return the plain sum over all channels at a pixel."""
-    _check_channels(channels)
-    return ChannelMixing((1.0,) * channels, label="s")
-
-
-def circulant_gaussian(channels: int, spread: float) -> ChannelMixing:
-    """Return a Gaussian over the circle of channels, normalised to sum 1.
-
-    The weights are a normal density on ``linspace(0, 1, K)`` centred on its middle element, rolled so that the peak
-    is at lag 0, as in the published circuit's code.
-
-    Parameters
-    ----------
-    channels : int
-        Number of channels K.
-    spread : float
-        Standard deviation, as a fraction of the feature range; positive.
-    """
-    density = _centred_density(channels, spread)
-    return ChannelMixing(tuple(np.roll(density / density.sum(), -(channels // 2))), label="q")
-
-
-def discontinuous(channels: int, spread: float) -> ChannelMixing:
-    """Return the mixing for features without an order, such as colour channels.
-
-    The own channel has the peak weight of `circulant_gaussian`; the others share the rest equally.
-    """
-    own = circulant_gaussian(channels, spread).by_lag[0]
-    others = (1 - own) / (channels - 1) if channels > 1 else 0.0
-    return ChannelMixing((own,) + (others,) * (channels - 1), label="q")
-
-
 def gaussian(channels: int, size: int, spread: float, boundary: Boundary = "zero") -> Dense:
     """Return a spatial Gaussian within each channel, normalised to sum 1.
 
@@ -462,27 +355,22 @@ def gaussian(channels: int, size: int, spread: float, boundary: Boundary = "zero
     spread : float
         Standard deviation in pixels; positive.
     """
-    _check_channels(channels)
+    check_channels(channels)
     _check_size(size, "size")
-    _check_spread(spread)
+    check_spread(spread)
     line = norm.pdf(np.arange(size) - size // 2, scale=spread)
     spatial = np.outer(line, line)
     return Dense(_per_channel(spatial / spatial.sum(), channels), boundary=boundary)
 
 
-def _centred_density(channels: int, spread: float) -> FloatArray:
-    _check_channels(channels)
-    _check_spread(spread)
-    position = np.linspace(0, 1, channels)
-    return np.asarray(norm.pdf(position, loc=position[channels // 2], scale=spread))
-
-
-def _check_channels(channels: int) -> None:
+def check_channels(channels: int) -> None:
+    """Raise ValueError unless a number of channels is whole and at least 1."""
     if isinstance(channels, bool) or not isinstance(channels, int | np.integer) or channels < 1:
         raise ValueError(f"`channels` is {channels!r}; it must be a whole number, at least 1.")
 
 
-def _check_spread(spread: float) -> None:
+def check_spread(spread: float) -> None:
+    """Raise ValueError unless a standard deviation is positive and finite."""
     if not (np.isfinite(spread) and spread > 0):
         raise ValueError(f"`spread` is {spread!r}; it must be positive and finite.")
 

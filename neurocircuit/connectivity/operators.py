@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 import torch
 import torch.nn.functional as F
 
+from neurocircuit.connectivity.channel_mixing import ChannelMixing
 from neurocircuit.connectivity.kernels import (
     Annulus,
     Boundary,
     Box,
     BoxTerm,
-    ChannelMixing,
     Dense,
     LateralKernel,
     Mixture,
