@@ -77,7 +77,7 @@ class Common:
     data: Path | None = None
     """Folder with the image sets; by default NEUROCIRCUIT_DATA, or what torchvision downloads into the cache folder."""
     variants: Variants = tuple(RECOGNISER_VARIANTS)
-    seeds: tuple[int, ...] = (0, 1, 2)
+    seed: tuple[int, ...] = (0, 1, 2)
     """Seeds, each a network of every variant."""
     steps: int | None = None
     """Training steps of every network; by default the recipe's."""
@@ -155,7 +155,7 @@ Command = (
 def train(config: Common) -> dict[str, bool]:
     """Train every network, and print how each ended."""
     study = config.study()
-    found = study.each(study.train, config.variants, config.seeds)
+    found = study.each(study.train, config.variants, config.seed)
     rows = [
         {
             "flags": flags,
@@ -185,8 +185,8 @@ def train(config: Common) -> dict[str, bool]:
 def evaluate(config: Common) -> dict[str, bool]:
     """Measure every network, and draw scenes with the answers of the first one."""
     study = config.study()
-    found = study.each(study.evaluate, config.variants, config.seeds)
-    networks = {flags: study.load(flags, config.seeds[0]) for flags in config.variants}
+    found = study.each(study.evaluate, config.variants, config.seed)
+    networks = {flags: study.load(flags, config.seed[0]) for flags in config.variants}
     tables = {
         "networks": accuracy_rows(found),
         "variants": variant_rows(found),
@@ -211,7 +211,7 @@ def evaluate(config: Common) -> dict[str, bool]:
 def decode(config: Common) -> dict[str, bool]:
     """Decode every variant."""
     study = config.study()
-    found = {flags: study.decode(flags, config.seeds) for flags in config.variants}
+    found = {flags: study.decode(flags, config.seed) for flags in config.variants}
     report(config, "decoding", {"accuracy": decoding_rows(found), "findings": findings({}, found, {})}, found)
     figures = {}
     for quantity, name in (("activations", "decoding"), ("flows", "flow_decoding")):
@@ -246,7 +246,7 @@ def importance_ghosts(config: Common) -> dict[str, xr.Dataset]:
 def perturb(config: Common) -> dict[str, bool]:
     """Perturb every variant."""
     study = config.study()
-    found = {flags: study.perturb(flags, config.seeds) for flags in config.variants}
+    found = {flags: study.perturb(flags, config.seed) for flags in config.variants}
     report(config, "perturbation", {"importance": perturbation_rows(found), "findings": findings({}, {}, found)}, found)
     figure = plot_importance(
         importance_curves(found),
@@ -291,7 +291,7 @@ def report(config: Common, name: str, tables: Mapping[str, list[Row]], results: 
         if len(rows) <= PRINTED_ROWS:
             print_table(f"{name}: {title}", rows)
     for place in (folder, *([config.tables] if config.tables else [])):
-        save_tables(place, f"recogniser_{folder.name}_{name}", tables, seed=None, seeds=config.seeds)
+        save_tables(place, f"recogniser_{folder.name}_{name}", tables, seed=None, seeds=config.seed)
     for flags, result in results.items():
         print(f"Wrote {write_netcdf(result, folder / f'{name}_{flags}.nc')}")
 

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 from PIL import Image
 
-QUICK = ("--quick", "--seeds", "0", "--variants")
+QUICK = ("--quick", "--seed", "0", "--variants")
 
 
 @pytest.fixture(autouse=True)
@@ -91,9 +91,9 @@ def test_networks_that_are_not_trained_are_named(script, tmp_path):
     [
         (("--recipe", "huge"), "`recipe` is 'huge'; it must be one of published, small, embedded"),
         (("--quick", "--variants", "0211"), "`flags` is '0211'; it must be four of 0 and 1"),
-        (("--quick", "--seeds", "-1"), "`seed` is -1; it must be at least 0"),
+        (("--quick", "--seed", "-1"), "`seed` is -1; it must be at least 0"),
         (("--quick", "--jobs", "0"), "`jobs` is 0; it must be at least 1"),
-        (("--quick", "--seeds"), "`seeds` is empty"),
+        (("--quick", "--seed"), "`seeds` is empty"),
         (("--recipe", "small", "--data", "nowhere"), "nowhere"),
     ],
 )
