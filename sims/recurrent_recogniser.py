@@ -3,8 +3,8 @@
 ``train`` trains networks on scenes of eight objects of which one, whole and on top of a scrambled one, is the target.
 ``evaluate`` measures how well they name it. ``decode`` asks what else their activity and their recurrent flows tell:
 location, scale, orientation. ``perturb`` asks whether they use it, by giving them the flows of an altered scene.
-``all`` does these one after the other. What is in the output folder is not done again, and a run that was killed goes
-on.
+``all``, the default, does these one after the other. What is in the output folder is not done again, and a run that was
+killed goes on.
 """
 
 from __future__ import annotations
@@ -248,11 +248,13 @@ def perturb(config: Common) -> dict[str, bool]:
     study = config.study()
     found = {flags: study.perturb(flags, config.seed) for flags in config.variants}
     report(config, "perturbation", {"importance": perturbation_rows(found), "findings": findings({}, {}, found)}, found)
-    figure = plot_importance(
-        importance_curves(found),
-        ghosts=importance_ghosts(config),
-        perturbations=("location", "orientation", "scale", "category"),
-    )
+    # Importance is a share of the accuracy, so that there is none where a network names no target.
+    curves = {name: own for name, own in importance_curves(found).items() if own["mean"].notnull().any()}
+    if not curves:
+        print("No figure of importance: no variant names a target with all its networks.")
+        return {}
+    perturbations = ("location", "orientation", "scale", "category")
+    figure = plot_importance(curves, ghosts=importance_ghosts(config), perturbations=perturbations)
     save({"importance": figure}, study.folder)
     return {}
 
@@ -304,7 +306,10 @@ def save(figures: Mapping[str, Figure], folder: Path) -> None:
 
 def main() -> int:
     """Run the script and return its exit code."""
-    config: Any = tyro.cli(Command, description=__doc__, args=sys.argv[1:])  # type: ignore[arg-type]
+    arguments = sys.argv[1:]
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
+        arguments = ["all", *arguments]
+    config: Any = tyro.cli(Command, description=__doc__, args=arguments)  # type: ignore[arg-type]
     stages: dict[type, Callable[[Any], dict[str, bool]]] = {
         Train: train,
         Evaluate: evaluate,

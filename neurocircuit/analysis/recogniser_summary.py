@@ -163,7 +163,7 @@ def functional_importance(perturbed: xr.DataArray, control: xr.DataArray, origin
     Returns
     -------
     DataArray
-        ``(control - perturbed) / original``, the repeats averaged first.
+        ``(control - perturbed) / original``, the repeats averaged first; NaN for a network that is never right.
     """
     means = [values.mean("repeat") if "repeat" in values.dims else values for values in (perturbed, control, original)]
-    return (means[1] - means[0]) / means[2]
+    return (means[1] - means[0]) / means[2].where(means[2] > 0)

@@ -173,3 +173,11 @@ def test_importance_divides_each_network_by_its_own_accuracy():
     control = xr.DataArray([[0.6, 0.6], [0.5, 0.5]], dims=("network", "repeat"))
     original = xr.DataArray([[0.6, 0.6], [0.4, 0.4]], dims=("network", "repeat"))
     np.testing.assert_allclose(functional_importance(perturbed, control, original), [0.5, 1.0])
+
+
+def test_importance_is_undefined_for_a_network_that_is_never_right():
+    left = xr.DataArray([0.0, 0.1], dims="network")
+    found = functional_importance(
+        left, xr.DataArray([0.2, 0.3], dims="network"), xr.DataArray([0.0, 0.4], dims="network")
+    )
+    np.testing.assert_allclose(found, [np.nan, 0.5])
