@@ -4,8 +4,39 @@ from __future__ import annotations
 
 import math
 from numbers import Integral, Real
+from typing import Any
 
-__all__ = ["check_number", "check_whole"]
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["check_indices", "check_number", "check_whole"]
+
+
+def check_indices(indices: Any, what: str) -> npt.NDArray[np.uint64]:
+    """Return the numbers of things that are drawn from a seed, such as scenes, as an array.
+
+    Parameters
+    ----------
+    indices : (n,) array of int
+        The numbers.
+    what : str
+        What is numbered, in the plural: for the message.
+
+    Raises
+    ------
+    TypeError
+        If they are no whole numbers.
+    ValueError
+        If they are no list, or one is negative.
+    """
+    chosen = np.asarray(indices)
+    if chosen.ndim != 1:
+        raise ValueError(f"`indices` has shape {chosen.shape}; it must be a list of whole numbers, as in range(32).")
+    if chosen.size and chosen.dtype.kind not in "iu":
+        raise TypeError(f"`indices` holds {chosen.dtype}; it must hold whole numbers, as in range(32).")
+    if np.any(chosen < 0):
+        raise ValueError(f"`indices` holds {chosen.min()}; {what} are numbered from 0.")
+    return chosen.astype(np.uint64)
 
 
 def check_number(name: str, value: object, *, at_least: float = -math.inf, above: float = -math.inf) -> float:

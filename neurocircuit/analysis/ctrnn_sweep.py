@@ -12,7 +12,6 @@ from threading import Lock
 from typing import Any
 
 import joblib
-import torch
 import xarray as xr
 
 from neurocircuit.analysis.ctrnn_outputs import network_outputs
@@ -22,6 +21,7 @@ from neurocircuit.errors import NonFiniteError
 from neurocircuit.files import atomic
 from neurocircuit.tables import Row
 from neurocircuit.training import draw_trials, has_run
+from neurocircuit.training.environment import one_thread
 
 __all__ = ["SweepPoint", "run_point", "run_sweep", "sweep_map", "sweep_points"]
 
@@ -109,18 +109,15 @@ def run_point(point: SweepPoint, recipe: CTRNNRecipe, folder: str | Path, trials
 
 
 def _train_and_score(point: SweepPoint, recipe: CTRNNRecipe, place: Path, trials: int) -> Row:
-    threads = torch.get_num_threads()
-    # The same number everywhere, because rounding depends on it; the sweep itself is what runs in parallel.
-    torch.set_num_threads(1)
     try:
-        found = train_task(recipe, point.seed, place, resume=has_run(place))
-        fresh = draw_trials(recipe.task, trials, FRESH_TRIALS + point.seed, recipe.network.step, recipe.hard)
-        (score,) = recipe.task.score(network_outputs(found.network, fresh), fresh).by(fresh)
+        # The sweep itself is what runs in parallel.
+        with one_thread():
+            found = train_task(recipe, point.seed, place, resume=has_run(place))
+            fresh = draw_trials(recipe.task, trials, FRESH_TRIALS + point.seed, recipe.network.step, recipe.hard)
+            (score,) = recipe.task.score(network_outputs(found.network, fresh), fresh).by(fresh)
     except NonFiniteError:
         missing = dict.fromkeys(("criterion_step", "accuracy", "low", "high", "loss"), math.nan)
         return asdict(point) | missing | {"steps": 0, "outcome": "diverged"}
-    finally:
-        torch.set_num_threads(threads)
     learned = found.criterion_step is not None
     return asdict(point) | {
         "criterion_step": float(found.criterion_step) if found.criterion_step is not None else math.nan,

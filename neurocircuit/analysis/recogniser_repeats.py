@@ -19,6 +19,7 @@ from neurocircuit.networks.recurrent_recogniser import RecurrentRecogniser
 from neurocircuit.simulation.result import write_netcdf
 from neurocircuit.stimuli.clutter_settings import ClutterSettings
 from neurocircuit.stimuli.clutter_sources import ObjectSource
+from neurocircuit.training.environment import one_thread
 from neurocircuit.versions import package_versions
 
 __all__ = ["Measure", "as_networks", "measure_repeats", "weights_sha256"]
@@ -151,13 +152,8 @@ def _kept(
         with xr.open_dataset(path, engine="h5netcdf") as file:
             loaded: xr.Dataset = file.load().drop_attrs(deep=False)
             return loaded
-    threads = torch.get_num_threads()
-    # The same number whatever runs beside it, because rounding depends on it.
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         result = measure(network, seed=description["seed"], network_seed=int(key[-8:], 16))
-    finally:
-        torch.set_num_threads(threads)
     if path is not None:
         write_netcdf(result.assign_attrs(description=text), path)
     return result

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import joblib
-import torch
 import xarray as xr
 
 from neurocircuit.analysis.decoding import decode
@@ -32,6 +31,7 @@ from neurocircuit.stimuli.clutter_settings import ClutterSettings
 from neurocircuit.stimuli.clutter_sources import ObjectSource
 from neurocircuit.training import TrainingResult, fit, has_run, load_weights, read_log
 from neurocircuit.training.clutter import SCENE_OBJECTIVE, clutter_set, clutter_stream
+from neurocircuit.training.environment import one_thread
 
 __all__ = ["RecogniserStudy", "scenes_of", "train_recogniser"]
 
@@ -240,13 +240,8 @@ class RecogniserStudy:
 
 
 def _alone(work: Callable[[str, int], Result], flags: str, seed: int) -> Result:
-    threads = torch.get_num_threads()
-    # The same number whatever runs beside it, because rounding depends on it.
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         return work(flags, seed)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def scenes_of(recipe: RecogniserRecipe, count: int, data: str | Path | None = None, **chosen: Any) -> SceneBatch:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurocircuit.checks import check_whole
+from neurocircuit.checks import check_indices, check_whole
 from neurocircuit.stimuli.clutter_random import WORD, permutations, uniform
 from neurocircuit.stimuli.clutter_settings import QUADRANTS, ClutterSettings
 from neurocircuit.stimuli.clutter_sources import ObjectSource
@@ -174,7 +174,7 @@ def draw_scenes(
     numbers = check_whole("seed", seed, 0)
     if numbers >= WORD:
         raise ValueError(f"`seed` is {seed}; it must be less than 2**64.")
-    which = _checked_indices(indices)
+    which = check_indices(indices, "scenes")
     if source.side != settings.source_size:
         raise ValueError(
             f"`source` has images of {source.side} pixels, but `settings.source_size` is {settings.source_size}; make "
@@ -264,17 +264,6 @@ def _nothing(source: ObjectSource, category: int | None, domain: int | None) -> 
     ]
     have = ", ".join(map(str, np.unique(source.labels)))
     return f"{' and '.join(asked)}, but {source.label} has no such image; it has images of the categories {have}."
-
-
-def _checked_indices(indices: Any) -> npt.NDArray[np.uint64]:
-    chosen = np.asarray(indices)
-    if chosen.ndim != 1:
-        raise ValueError(f"`indices` has shape {chosen.shape}; it must be a list of whole numbers, as in range(32).")
-    if chosen.size and chosen.dtype.kind not in "iu":
-        raise TypeError(f"`indices` holds {chosen.dtype}; it must hold whole numbers, as in range(32).")
-    if np.any(chosen < 0):
-        raise ValueError(f"`indices` holds {chosen.min()}; scenes are numbered from 0.")
-    return chosen.astype(np.uint64)
 
 
 def _checked_labels(chosen: dict[str, Any], source: ObjectSource, count: int) -> dict[str, npt.NDArray[np.int64]]:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from neurocircuit.stimuli.splitmix import GAMMA, mix
+
 __all__ = ["WORD", "permutations", "uniform"]
 
 #: Number of seeds.
 WORD = 2**64
-#: Constants of splitmix64.
-_GAMMA = np.uint64(0x9E3779B97F4A7C15)
-_MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
 def uniform(seed: int, which: npt.NDArray[np.uint64], columns: range) -> npt.NDArray[np.float64]:
     """Return numbers in [0, 1), (scene, column): those of a scene are the outputs of a splitmix64 of its own."""
     # Python's whole numbers, because numpy's warn when they overflow.
-    keys = np.array([(seed + (column + 1) * int(_GAMMA)) % WORD for column in columns], np.uint64)
-    words = _mix(_mix(keys) + which[:, np.newaxis] * _GAMMA)
+    keys = np.array([(seed + (column + 1) * int(GAMMA)) % WORD for column in columns], np.uint64)
+    words: npt.NDArray[np.uint64] = mix(mix(keys) + which[:, np.newaxis] * GAMMA)
     return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
@@ -36,10 +35,3 @@ def permutations(
         order[again] = np.where(unchanged[again, :, np.newaxis], drawn.argsort(-1, kind="stable"), order[again])
         unchanged = (order == np.arange(cells)).all(-1)
     return order
-
-
-def _mix(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Scramble 64 bits (the finaliser of splitmix64)."""
-    words = (words ^ (words >> np.uint64(30))) * _MIX_1
-    words = (words ^ (words >> np.uint64(27))) * _MIX_2
-    return words ^ (words >> np.uint64(31))

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurocircuit.checks import check_whole
+from neurocircuit.checks import check_indices, check_whole
 from neurocircuit.stimuli.pathfinder_settings import DIFFICULTIES, Negatives, PathfinderSettings
 from neurocircuit.stimuli.pathfinder_templates import templates
 
@@ -118,7 +118,7 @@ def pathfinder_batch(
     check_whole("seed", seed, 0)
     if seed >= _WORD:
         raise ValueError(f"`seed` is {seed}; it must be less than 2**64.")
-    chosen = _checked_indices(indices)
+    chosen = check_indices(indices, "images")
     images = np.empty((len(chosen), settings.image_size, settings.image_size), np.uint8)
     facts = np.zeros((len(chosen), 7), np.int64)
     failed = draw_images(np.uint64(seed), chosen, templates(settings.geometry), _plan(settings), images, facts)
@@ -190,14 +190,3 @@ def _plan(settings: PathfinderSettings) -> Any:
         tolerance=settings.match_tolerance + 1e-9,
         separate=settings.separate_targets,
     )
-
-
-def _checked_indices(indices: Any) -> npt.NDArray[np.uint64]:
-    chosen = np.asarray(indices)
-    if chosen.ndim != 1:
-        raise ValueError(f"`indices` has shape {chosen.shape}; it must be a list of whole numbers, as in range(32).")
-    if chosen.size and chosen.dtype.kind not in "iu":
-        raise TypeError(f"`indices` holds {chosen.dtype}; it must hold whole numbers, as in range(32).")
-    if np.any(chosen < 0):
-        raise ValueError(f"`indices` holds {chosen.min()}; images are numbered from 0.")
-    return chosen.astype(np.uint64)

@@ -8,13 +8,11 @@ from typing import Any, TypeVar, cast
 import numba
 import numpy as np
 
+from neurocircuit.stimuli.splitmix import GAMMA, mix
+
 __all__ = ["below", "compiled", "seed_stream", "uniform"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-GAMMA = np.uint64(0x9E3779B97F4A7C15)
-MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
-MIX_2 = np.uint64(0x94D049BB133111EB)
 
 
 def compiled(function: Function) -> Function:
@@ -22,12 +20,7 @@ def compiled(function: Function) -> Function:
     return cast(Function, numba.njit(cache=True, nogil=True)(function))
 
 
-@compiled
-def _mix(word: Any) -> Any:
-    """Scramble 64 bits (the finaliser of splitmix64)."""
-    word = (word ^ (word >> np.uint64(30))) * MIX_1
-    word = (word ^ (word >> np.uint64(27))) * MIX_2
-    return word ^ (word >> np.uint64(31))
+_mix = compiled(mix)
 
 
 @compiled

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import platform
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 
 from neurocircuit.versions import package_versions
 
-__all__ = ["run_environment", "warn_of_changes"]
+__all__ = ["one_thread", "run_environment", "warn_of_changes"]
 
 #: Parts of the environment that rounding depends on.
 _DECIDE_BITS = {"neurocircuit", "torch", "numpy", "processor", "threads", "processes", "device"}
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread, whatever runs beside: rounding depends on their number."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def run_environment(device: torch.device, processes: int = 1) -> dict[str, str]:
